@@ -1,0 +1,1 @@
+"""The conversation: claims calls, listens, thinks, speaks; any worker can take any call."""

@@ -1,0 +1,1 @@
+"""Speech-to-text, language models and text-to-speech behind small typed seams; one provider, one file."""

@@ -1,0 +1,92 @@
+"""Turns speech probabilities into "speech started" and "speech stopped". Sans-I/O: the time is the media time given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ai_worker.vad.silero import WINDOW_MS
+
+_HYSTERESIS = 0.15
+_LONGEST_DIP_MS = 96  # a plosive's closure, or a window that the line's noise spoiled
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The caller speaks since `at_ms` (media time of the onset, not of the decision)."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """The caller is silent since `at_ms` (media time of the end of the last speech, not of the decision)."""
+
+    at_ms: int
+
+
+SpeechVerdict = SpeechStarted | SpeechStopped
+
+
+class SpeechGate:
+    """One call's gate. Durations are in ms and count in whole windows of 32 ms, the nearest number of them.
+
+    Speech starts after `start_ms` of windows at or above `threshold` (once begun, `threshold - 0.15` keeps it going and
+    dips of up to 96 ms are bridged, uncounted), and stops after `stop_ms` below `threshold - 0.15`.
+    """
+
+    def __init__(self, *, threshold: float = 0.6, start_ms: int = 200, stop_ms: int = 200) -> None:
+        self._enter = threshold
+        self._stay = threshold - _HYSTERESIS
+        self._start_ms = _whole_windows(start_ms)
+        self._stop_ms = _whole_windows(stop_ms)
+        self._speaking = False
+        self._onset_ms: int | None = None
+        self._last_speech_ms = 0
+        self._speech_ms = 0
+
+    @property
+    def speaking(self) -> bool:
+        """Between SpeechStarted and SpeechStopped."""
+        return self._speaking
+
+    @property
+    def speech_ms(self) -> int:
+        """How much speech there has been since the onset, dips not counted; also before it counts as started.
+
+        0 when there is none.
+        """
+        return self._speech_ms
+
+    def push(self, at_ms: int, probability: float) -> list[SpeechVerdict]:
+        """The next window, which began at `at_ms`. Windows come in the order of time; audio may be missing between them."""
+        verdicts: list[SpeechVerdict] = []
+        # Only lost audio makes it over before the window is looked at.
+        if self._onset_ms is not None and self._is_over(at_ms):
+            verdicts += self._close()
+        end_ms = at_ms + WINDOW_MS
+        if probability >= (self._enter if self._onset_ms is None else self._stay):
+            if self._onset_ms is None:
+                self._onset_ms = at_ms
+            self._last_speech_ms = end_ms
+            self._speech_ms += WINDOW_MS
+            if not self._speaking and self._speech_ms >= self._start_ms:
+                self._speaking = True
+                verdicts.append(SpeechStarted(self._onset_ms))
+        elif self._onset_ms is not None and self._is_over(end_ms):
+            verdicts += self._close()
+        return verdicts
+
+    def _is_over(self, now_ms: int) -> bool:
+        silence_ms = now_ms - self._last_speech_ms
+        return silence_ms >= self._stop_ms if self._speaking else silence_ms > _LONGEST_DIP_MS
+
+    def _close(self) -> list[SpeechVerdict]:
+        stopped: list[SpeechVerdict] = [SpeechStopped(self._last_speech_ms)] if self._speaking else []
+        self._speaking = False
+        self._onset_ms = None
+        self._speech_ms = 0
+        return stopped
+
+
+def _whole_windows(duration_ms: int) -> int:
+    return max(1, round(duration_ms / WINDOW_MS)) * WINDOW_MS

@@ -1,0 +1,208 @@
+"""Claiming calls: the pending entry on `calls:waiting` is a lease, the call's epoch is the fence.
+
+A worker takes entries only when it has room, renews its leases every second, and takes over entries that were not
+renewed for `LEASE_S`. Renewing is conditional on still holding the entry: a plain claim-to-self by a worker that had
+been frozen would steal the call back from its successor.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from callbus import keys
+from callbus.broker import Broker
+from callbus.errors import LeaseLost
+
+LEASE_S = 3.0
+RENEW_EVERY_S = 0.75
+
+# KEYS: calls:waiting, call hash; ARGV: group, worker, entry, call ttl, now
+# Returns the new epoch and whether another worker had begun this conversation; epoch 0 for a call that is over (its
+# entry is removed), -1 when another holds the entry.
+_BEGIN = """
+local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)
+if #pending == 0 or pending[1][2] ~= ARGV[2] then return {-1, 0} end
+if redis.call('HGET', KEYS[2], 'waiting_entry') ~= ARGV[3] then
+  redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
+  redis.call('XDEL', KEYS[1], ARGV[3])
+  return {0, 0}
+end
+local begun = redis.call('HGET', KEYS[2], 'claimed_entry') == ARGV[3] and 1 or 0
+redis.call('HSET', KEYS[2], 'worker', ARGV[2], 'conversation', 'active', 'claimed_entry', ARGV[3])
+redis.call('HSETNX', KEYS[2], 'claimed_at', ARGV[5])
+redis.call('EXPIRE', KEYS[2], ARGV[4])
+return {redis.call('HINCRBY', KEYS[2], 'epoch', 1), begun}
+"""
+
+# KEYS: calls:waiting; ARGV: group, worker, entry...  Returns the entries that are still held.
+_RENEW = """
+local held = {}
+for i = 3, #ARGV do
+  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1)
+  if #pending == 1 and pending[1][2] == ARGV[2] then
+    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'IDLE', 0, 'JUSTID')
+    held[#held + 1] = ARGV[i]
+  end
+end
+return held
+"""
+
+# KEYS: calls:waiting, call hash, call's in stream; ARGV: group, worker, entry, outcome, now, call ttl
+_FINISH = """
+local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)
+if #pending == 0 or pending[1][2] ~= ARGV[2] then return 0 end
+redis.call('XACK', KEYS[1], ARGV[1], ARGV[3])
+redis.call('XDEL', KEYS[1], ARGV[3])
+redis.call('HSET', KEYS[2], 'conversation', 'finished', 'outcome', ARGV[4], 'finished_at', ARGV[5])
+redis.call('HDEL', KEYS[2], 'waiting_entry')
+redis.call('EXPIRE', KEYS[2], ARGV[6])
+redis.call('DEL', KEYS[3])
+return 1
+"""
+
+# KEYS: calls:waiting; ARGV: group, worker, entry, idle ms
+_RELEASE = """
+local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)
+if #pending == 0 or pending[1][2] ~= ARGV[2] then return 0 end
+redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[3], 'IDLE', ARGV[4], 'JUSTID')
+return 1
+"""
+
+# KEYS: calls:waiting; ARGV: group, worker
+_LEAVE = """
+if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return 0 end
+return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An entry on `calls:waiting` that this worker now holds."""
+
+    entry: str
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A call that this worker holds, with the epoch that its commands must carry.
+
+    `takeover` says that another worker began this conversation.
+    """
+
+    entry: str
+    call_id: str
+    epoch: int
+    takeover: bool
+
+
+class Claims:
+    """One worker's hold on calls. `worker` is its unique id."""
+
+    def __init__(self, broker: Broker, worker: str) -> None:
+        self._broker = broker
+        self._worker = worker
+        # Kept between scans: a scan that began at 0-0 each time would never reach the later entries.
+        self._cursor = "0-0"
+
+    async def prepare(self) -> None:
+        """Make the consumer group, if it is absent."""
+        try:
+            await self._broker.execute("XGROUP", "CREATE", keys.WAITING, keys.WORKERS_GROUP, "0", "MKSTREAM")
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    async def take_new(self, room: int, *, block_ms: int) -> list[Waiting]:
+        """Up to `room` calls that wait, within `block_ms`."""
+        reply = await self._group(
+            "XREADGROUP",
+            "GROUP",
+            keys.WORKERS_GROUP,
+            self._worker,
+            "COUNT",
+            room,
+            "BLOCK",
+            max(1, block_ms),
+            "STREAMS",
+            keys.WAITING,
+            ">",
+            timeout=2.0 + block_ms / 1000,
+        )
+        return [_waiting(entry, fields) for _, entries in reply or () for entry, fields in entries if fields]
+
+    async def take_abandoned(self, room: int) -> list[Waiting]:
+        """Up to `room` calls whose worker has not renewed its lease for LEASE_S."""
+        reply = await self._group(
+            "XAUTOCLAIM",
+            keys.WAITING,
+            keys.WORKERS_GROUP,
+            self._worker,
+            int(LEASE_S * 1000),
+            self._cursor,
+            "COUNT",
+            room,
+        )
+        self._cursor = reply[0].decode() if isinstance(reply[0], bytes) else str(reply[0])
+        return [_waiting(entry, fields) for entry, fields in reply[1] if fields]
+
+    async def begin(self, waiting: Waiting) -> Lease | None:
+        """Open a new epoch on a call just taken; None when the call is over. Raises LeaseLost."""
+        epoch, begun = await self._broker.script(
+            _BEGIN,
+            [keys.WAITING, keys.call(waiting.call_id)],
+            [keys.WORKERS_GROUP, self._worker, waiting.entry, keys.CALL_TTL_S, f"{time.time():.3f}"],
+        )
+        if epoch < 0:
+            raise LeaseLost(f"call {waiting.call_id} was taken by another worker")
+        return Lease(waiting.entry, waiting.call_id, epoch, bool(begun)) if epoch else None
+
+    async def renew(self, leases: list[Lease]) -> list[Lease]:
+        """Renew what is still held; the leases that were lost."""
+        if not leases:
+            return []
+        reply = await self._broker.script(
+            _RENEW, [keys.WAITING], [keys.WORKERS_GROUP, self._worker, *(lease.entry for lease in leases)]
+        )
+        held = {entry.decode() for entry in reply}
+        return [lease for lease in leases if lease.entry not in held]
+
+    async def finish(self, lease: Lease, *, outcome: str) -> None:
+        """The conversation is over: give the lease back for good. Raises LeaseLost."""
+        finished = await self._broker.script(
+            _FINISH,
+            [keys.WAITING, keys.call(lease.call_id), keys.media_in(lease.call_id)],
+            [keys.WORKERS_GROUP, self._worker, lease.entry, outcome, f"{time.time():.3f}", keys.CALL_TTL_S],
+        )
+        if not finished:
+            raise LeaseLost(f"call {lease.call_id} is held by another worker")
+
+    async def release(self, lease: Lease) -> None:
+        """Let another worker take the call at once, as if this one had died long ago."""
+        await self._broker.script(
+            _RELEASE,
+            [keys.WAITING],
+            [keys.WORKERS_GROUP, self._worker, lease.entry, int(LEASE_S * 1000) + 1000],
+        )
+
+    async def leave(self) -> None:
+        """Forget this worker in the consumer group, if it holds nothing: pending entries would vanish with it."""
+        await self._broker.script(_LEAVE, [keys.WAITING], [keys.WORKERS_GROUP, self._worker])
+
+    async def _group(self, *args: object, timeout: float | None = None) -> Any:
+        try:
+            return await self._broker.execute(*args, timeout=timeout)
+        except ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            # Redis lost its data, or never had the group: make it and ask once more.
+            await self.prepare()
+            return await self._broker.execute(*args, timeout=timeout)
+
+
+def _waiting(entry: bytes, fields: dict[bytes, bytes]) -> Waiting:
+    return Waiting(entry.decode(), fields[b"call_id"].decode())

@@ -1,0 +1,107 @@
+"""The events on `call:{id}:in`: what the streamer tells the worker, in one order. One dataclass an event.
+
+Times (`at`) are epoch seconds by the streamer's clock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+from callbus.errors import BadMessage
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStarted:
+    """A media session began, or came back (`resumed`) after its connection dropped or its streamer died."""
+
+    at: float
+    session: str
+    streamer: str
+    sample_rate: int
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """The caller's audio: s16le mono at the session's rate, whole 20 ms frames (normally one).
+
+    `position_ms` is the media time of its first sample: the ms of audio that this session sent before it.
+    """
+
+    at: float
+    position_ms: int
+    pcm: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Dtmf:
+    """A key that the caller pressed: one of 0-9 * # A-D."""
+
+    at: float
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """What became of the bot's audio, by the playout clock.
+
+    `started`: the first sample of `segment` is being heard. `finished`: its last one was heard. `cut`: it was stopped
+    (or thrown away, with `heard_ms` 0) after `heard_ms` of the `total_ms` that had arrived by then. `idle`: nothing is
+    playing and nothing waits; `segment` is the last one.
+    """
+
+    at: float
+    state: Literal["started", "finished", "cut", "idle"]
+    segment: str
+    heard_ms: int = 0
+    total_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ActionDone:
+    """The streamer put an action (transfer, digits, play, hangup) on the wire, or knew it as done already."""
+
+    at: float
+    action_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaEnded:
+    """The call's media is over for good: the conversation ends."""
+
+    at: float
+    reason: str
+
+
+MediaEvent: TypeAlias = MediaStarted | Audio | Dtmf | Playback | ActionDone | MediaEnded
+
+_KINDS: dict[bytes, type[MediaStarted | Dtmf | Playback | ActionDone | MediaEnded]] = {
+    b"start": MediaStarted,
+    b"dtmf": Dtmf,
+    b"playback": Playback,
+    b"done": ActionDone,
+    b"end": MediaEnded,
+}
+_NAMES = {cls: name for name, cls in _KINDS.items()}
+
+
+def encode(event: MediaEvent) -> dict[bytes, bytes]:
+    """The event as the fields of a stream entry."""
+    if isinstance(event, Audio):
+        return {b"k": b"a", b"t": b"%.3f" % event.at, b"p": b"%d" % event.position_ms, b"d": event.pcm}
+    return {b"k": _NAMES[type(event)], b"j": json.dumps(asdict(event), separators=(",", ":")).encode()}
+
+
+def decode(fields: Mapping[bytes, bytes]) -> MediaEvent:
+    """The fields of a stream entry as an event. Raises BadMessage."""
+    try:
+        kind = fields[b"k"]
+        if kind == b"a":
+            return Audio(float(fields[b"t"]), int(fields[b"p"]), fields[b"d"])
+        values: dict[str, Any] = json.loads(fields[b"j"])
+        return _KINDS[kind](**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadMessage(f"not a media event: {error!r} in fields {sorted(fields)!r}") from error

@@ -1,0 +1,59 @@
+"""Logs that carry the call's id on every line: JSON for machines, readable on a terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+
+def setup_logging(service: str, *, level: str, format: Literal["auto", "json", "console"]) -> None:
+    """Send the logs of structlog and of the standard library to stderr, one line each."""
+    readable = format == "console" or (format == "auto" and sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _named(service),
+    ]
+    renderer: structlog.typing.Processor
+    if readable:
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    else:
+        shared.append(structlog.processors.format_exc_info)
+        renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # Their informational lines are about single requests, and would drown ours.
+    for noisy in ("httpx", "httpcore", "uvicorn.access", "websockets", "arq.jobs"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+
+
+def mask_number(number: str) -> str:
+    """A phone number as it may stand in a log: its first digits and its last two."""
+    return number if len(number) <= 4 else f"{number[:4]}{'*' * (len(number) - 6)}{number[-2:]}"
+
+
+def _named(service: str) -> structlog.typing.Processor:
+    def add(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    return add

@@ -1,0 +1,135 @@
+"""The entries on `call:{id}:transcript`: turns as they happened. A crash's successor rebuilds the conversation from it.
+
+Times (`at`) are epoch seconds. `in_id` is an entry id on `call:{id}:in`: where listening goes on after a crash.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from callbus.errors import BadMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A worker holds the call from here on."""
+
+    at: float
+    worker: str
+    epoch: int
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerSaid:
+    """One turn of the caller, understood as `text`; `started_at` and `at` enclose the speech. `turn` counts from 1."""
+
+    at: float
+    started_at: float
+    turn: int
+    text: str
+    in_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerPressed:
+    """Keys that the caller pressed."""
+
+    at: float
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class BotSays:
+    """A sentence that the bot is going to say. `segment` names its audio; nothing says yet that it was heard.
+
+    `reply_to` is the caller's turn that it answers (0: the greeting or a prompt of the bot's own).
+    """
+
+    at: float
+    segment: str
+    text: str
+    reply_to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BotHeard:
+    """What was heard of a sentence: all of it, or, when it was cut, its first words (perhaps none)."""
+
+    at: float
+    segment: str
+    heard_text: str
+    interrupted: bool
+    started_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTimed:
+    """Where the time of one answer went, in ms after the end of the caller's speech (`stages`), by the worker's clock;
+    `voice_to_voice_ms` is the caller's last speech to the bot's first audio, both by the streamer's clock."""
+
+    at: float
+    turn: int
+    stages: dict[str, float] = field(default_factory=dict)
+    voice_to_voice_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """Something done on the line: `asked` before it is sent to the streamer, `done` when the streamer did it."""
+
+    at: float
+    action_id: str
+    kind: Literal["transfer", "digits", "play", "hangup"]
+    argument: str
+    state: Literal["asked", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something a reader of the transcript should know: a provider's failure, a false barge-in, a silence prompt."""
+
+    at: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The conversation is over. `outcome` is one of completed, transferred, caller_left, bot_ended, failed."""
+
+    at: float
+    outcome: str
+    reason: str
+
+
+Entry: TypeAlias = CallerSaid | CallerPressed | BotSays | BotHeard | TurnTimed | Acted | Noted | Claimed | Finished
+
+_KINDS: dict[bytes, type[Entry]] = {
+    b"claimed": Claimed,
+    b"caller": CallerSaid,
+    b"pressed": CallerPressed,
+    b"bot": BotSays,
+    b"heard": BotHeard,
+    b"timing": TurnTimed,
+    b"action": Acted,
+    b"note": Noted,
+    b"finished": Finished,
+}
+_NAMES: dict[type[Entry], bytes] = {cls: name for name, cls in _KINDS.items()}
+
+
+def encode(entry: Entry) -> dict[bytes, bytes]:
+    """The entry as the fields of a stream entry."""
+    return {b"k": _NAMES[type(entry)], b"j": json.dumps(asdict(entry), ensure_ascii=False).encode()}
+
+
+def decode(fields: Mapping[bytes, bytes]) -> Entry:
+    """The fields of a stream entry as a transcript entry. Raises BadMessage."""
+    try:
+        values: dict[str, Any] = json.loads(fields[b"j"])
+        return _KINDS[fields[b"k"]](**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadMessage(f"not a transcript entry: {error!r} in fields {sorted(fields)!r}") from error

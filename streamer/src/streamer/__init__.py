@@ -1,0 +1,1 @@
+"""The streamer: owns every call's media WebSocket."""

@@ -1,0 +1,112 @@
+"""ElevenLabs' HTTP API as far as a voicebot uses it: streamed text-to-speech as PCM, the list of models.
+
+Wire formats: https://elevenlabs.io/docs/api-reference/text-to-speech/stream.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from fastapi import Request, Response
+
+from support.fake_providers.script import Fault, Piece, Refuse, RequestRecord
+from support.fake_providers.server import FakeServer
+
+SECONDS_PER_CHARACTER = 0.06
+
+
+def tone(text: str, sample_rate: int) -> bytes:
+    """The default voice: 220 Hz as s16le mono, 60 ms a character, about the pace of speech."""
+    samples = np.arange(round(len(text) * SECONDS_PER_CHARACTER * sample_rate))
+    return bytes((8000 * np.sin(2 * np.pi * 220 / sample_rate * samples)).astype("<i2").tobytes())
+
+
+class FakeElevenLabs(FakeServer):
+    """Speech that comes `first_byte_ms` after the request, then `speed` times faster than it is spoken.
+
+    `speak` maps a text and a rate in Hz to s16le mono. The body goes out in pieces of `piece_bytes`, any length:
+    the real one's pieces end within a sample, too. Voices not in `voices` are refused; None takes any.
+    """
+
+    def __init__(
+        self,
+        *,
+        speak: Callable[[str, int], bytes] = tone,
+        first_byte_ms: float = 0.0,
+        speed: float = 20.0,
+        piece_bytes: int = 2048,
+        voices: frozenset[str] | None = None,
+        api_key: str = "xi-local-fake",
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        super().__init__(api_key=api_key, host=host, port=port)
+        self.speak, self.first_byte, self.speed = speak, first_byte_ms / 1000, speed
+        self.piece_bytes, self.voices = piece_bytes, voices
+        self.app.add_api_route("/v1/models", self._list_models, methods=["GET"], response_model=None)
+        self.app.add_api_route(
+            "/v1/text-to-speech/{voice_id}/stream", self._stream, methods=["POST"], response_model=None
+        )
+
+    async def _list_models(self, request: Request) -> Response:
+        record, fault = await self.receive(request)
+        if refusal := self._refusal(record, fault):
+            return self._refused(record, refusal)
+        model = {"model_id": "eleven_flash_v2_5", "name": "Eleven Flash v2.5", "can_do_text_to_speech": True}
+        return self._json(record, fault, [model])
+
+    async def _stream(self, request: Request, voice_id: str) -> Response:
+        record, fault = await self.receive(request)
+        if refusal := self._refusal(record, fault) or self._wrong_request(record, voice_id):
+            return self._refused(record, refusal)
+        rate = int(record.query["output_format"].removeprefix("pcm_"))
+        audio = self.speak(record.json["text"], rate)
+        pieces = [
+            Piece(self.first_byte + start / (2 * rate * self.speed), audio[start : start + self.piece_bytes])
+            for start in range(0, len(audio), self.piece_bytes)
+        ]
+        return self.paced(record, fault, pieces, media_type="audio/pcm", headers=_request_id())
+
+    def _refusal(self, record: RequestRecord, fault: Fault | None) -> Refuse | None:
+        if isinstance(fault, Refuse):
+            return fault
+        if hmac.compare_digest(record.headers.get("xi-api-key", "").encode(), self.api_key.encode()):
+            return None
+        return Refuse(401, "Invalid API key", code="invalid_api_key")
+
+    def _wrong_request(self, record: RequestRecord, voice: str) -> Refuse | None:
+        if self.voices is not None and voice not in self.voices:
+            return Refuse(404, f"A voice with the voice_id {voice} was not found.", code="voice_not_found")
+        if not re.fullmatch(r"pcm_(8000|16000|22050|24000|32000|44100|48000)", record.query.get("output_format", "")):
+            return Refuse(400, "This fake speaks PCM only.", code="invalid_output_format")
+        if not record.json.get("text"):
+            return Refuse(400, "Text is empty.", code="input_text_empty")
+        return None
+
+    def _refused(self, record: RequestRecord, refusal: Refuse) -> Response:
+        detail = {"status": refusal.code or "error", "message": refusal.message}
+        more = {"retry-after": refusal.retry_after} if refusal.retry_after else {}
+        return self._json(record, None, {"detail": detail}, status=refusal.status, headers=more)
+
+    def _json(
+        self,
+        record: RequestRecord,
+        fault: Fault | None,
+        value: Any,
+        *,
+        status: int = 200,
+        headers: dict[str, str] | None = None,
+    ) -> Response:
+        body = [Piece(0.0, json.dumps(value).encode())]
+        headers = _request_id() | (headers or {})
+        return self.paced(record, fault, body, media_type="application/json", status=status, headers=headers)
+
+
+def _request_id() -> dict[str, str]:
+    return {"request-id": secrets.token_hex(10)}

@@ -1,0 +1,269 @@
+"""OpenAI's HTTP API as far as a voicebot uses it: chat completions, audio transcriptions, the list of models.
+
+Wire formats: https://platform.openai.com/docs/api-reference (chat/streaming, audio/createTranscription).
+"""
+
+from __future__ import annotations
+
+import hmac
+import io
+import json
+import re
+import secrets
+import time
+import wave
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request, Response
+
+from support.fake_providers.multipart import form_parts
+from support.fake_providers.script import Fault, Piece, Refuse, RequestRecord
+from support.fake_providers.server import FakeServer
+
+EVENT_STREAM = "text/event-stream; charset=utf-8"
+SHORTEST_AUDIO_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """A tool call that the fake model answers with; `arguments` is JSON text."""
+
+    name: str
+    arguments: str
+
+
+Answer = str | ToolRequest | Sequence[str | ToolRequest]
+
+
+def echo(messages: list[dict[str, Any]]) -> str:
+    """The default model: it repeats what the user said last."""
+    said = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
+    return f"You said: {said}"
+
+
+class FakeOpenAI(FakeServer):
+    """Chat and transcription with published latencies.
+
+    `answer` maps a request's messages to text, tool calls or both; `hear` maps a WAV file's bytes and the language
+    to text. `first_token_ms` and `per_token_ms` pace the chat, `transcription_ms` is from the request's end to the
+    transcript (its last event when it streams). `base_url` ends in /v1, as the SDK wants it.
+    """
+
+    def __init__(
+        self,
+        *,
+        answer: Callable[[list[dict[str, Any]]], Answer] = echo,
+        hear: Callable[[bytes, str], str] = lambda wav, language: "Hello, can you hear me?",
+        first_token_ms: float = 0.0,
+        per_token_ms: float = 0.0,
+        transcription_ms: float = 0.0,
+        models: Sequence[str] = ("gpt-4o-mini", "gpt-4o-mini-transcribe", "whisper-1"),
+        api_key: str = "sk-local-fake",
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        super().__init__(api_key=api_key, host=host, port=port)
+        self.answer, self.hear = answer, hear
+        self.first_token, self.per_token, self.transcription = (
+            first_token_ms / 1000,
+            per_token_ms / 1000,
+            transcription_ms / 1000,
+        )
+        self.models = tuple(models)
+        self.app.add_api_route("/v1/models", self._list_models, methods=["GET"], response_model=None)
+        self.app.add_api_route("/v1/chat/completions", self._chat, methods=["POST"], response_model=None)
+        self.app.add_api_route("/v1/audio/transcriptions", self._transcribe, methods=["POST"], response_model=None)
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.origin}/v1"
+
+    async def _list_models(self, request: Request) -> Response:
+        record, fault = await self.receive(request)
+        if refusal := self._refusal(record, fault):
+            return self._refused(record, refusal)
+        models = [{"id": m, "object": "model", "created": 1_721_172_741, "owned_by": "system"} for m in self.models]
+        return self._json(record, fault, 0.0, {"object": "list", "data": models})
+
+    async def _chat(self, request: Request) -> Response:
+        record, fault = await self.receive(request)
+        if refusal := self._refusal(record, fault) or self._unknown_model(record.json.get("model")):
+            return self._refused(record, refusal)
+        asked = record.json
+        if wrong := _wrong_messages(asked.get("messages")):
+            return self._refused(record, Refuse(400, wrong))
+        answer = self.answer(asked["messages"])
+        parts = [answer] if isinstance(answer, str | ToolRequest) else list(answer)
+        head = {
+            "id": f"chatcmpl-{secrets.token_hex(12)}",
+            "created": int(time.time()),
+            "model": asked["model"],
+            "service_tier": "default",
+            "system_fingerprint": "fp_fake",
+        }
+        if not asked.get("stream"):
+            due = self.first_token + self.per_token * len(list(_deltas(parts)))
+            return self._json(record, fault, due, _whole_completion(head, parts))
+        with_usage = bool((asked.get("stream_options") or {}).get("include_usage"))
+        pieces = list(self._chat_pieces(head, parts, with_usage=with_usage))
+        return self.paced(record, fault, pieces, media_type=EVENT_STREAM, headers=_request_id())
+
+    def _chat_pieces(self, head: dict[str, Any], parts: list[str | ToolRequest], *, with_usage: bool) -> list[Piece]:
+        head = {**head, "object": "chat.completion.chunk"}
+        no_usage: dict[str, Any] = {"usage": None} if with_usage else {}
+
+        def chunk(at: float, delta: dict[str, Any], finish: str | None = None) -> Piece:
+            choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+            return Piece(at, _event({**head, "choices": [choice], **no_usage}))
+
+        pieces = [chunk(self.first_token, {"role": "assistant", "content": "", "refusal": None})]
+        deltas = list(_deltas(parts))
+        pieces += [chunk(self.first_token + i * self.per_token, delta) for i, delta in enumerate(deltas)]
+        end = pieces[-1].at
+        called = any(isinstance(part, ToolRequest) for part in parts)
+        pieces.append(chunk(end, {}, "tool_calls" if called else "stop"))
+        if with_usage:
+            usage = {"prompt_tokens": 0, "completion_tokens": len(deltas), "total_tokens": len(deltas)}
+            pieces.append(Piece(end, _event({**head, "choices": [], "usage": usage})))
+        pieces.append(Piece(end, b"data: [DONE]\n\n"))
+        return pieces
+
+    async def _transcribe(self, request: Request) -> Response:
+        record, fault = await self.receive(request)
+        record.form = form_parts(record.headers.get("content-type", ""), record.body)
+        model = record.form.get("model", b"").decode()
+        if refusal := self._refusal(record, fault) or self._unknown_model(model) or _wrong_audio(record.form):
+            return self._refused(record, refusal)
+        text = self.hear(record.form["file"], record.form.get("language", b"").decode())
+        # whisper-1 takes the parameter and ignores it.
+        if record.form.get("stream") != b"true" or model == "whisper-1":
+            return self._json(record, fault, self.transcription, {"text": text})
+        words = _tokens(text)
+        events: list[dict[str, Any]] = [{"type": "transcript.text.delta", "delta": word} for word in words]
+        events.append({"type": "transcript.text.done", "text": text})
+        pieces = [Piece(self.transcription * (i + 1) / len(events), _event(event)) for i, event in enumerate(events)]
+        return self.paced(record, fault, pieces, media_type=EVENT_STREAM, headers=_request_id())
+
+    def _refusal(self, record: RequestRecord, fault: Fault | None) -> Refuse | None:
+        if isinstance(fault, Refuse):
+            return fault
+        given = record.headers.get("authorization", "")
+        if hmac.compare_digest(given.encode(), f"Bearer {self.api_key}".encode()):
+            return None
+        shown = given.removeprefix("Bearer ")
+        return Refuse(401, f"Incorrect API key provided: {shown[:3]}****{shown[-4:]}.", code="invalid_api_key")
+
+    def _unknown_model(self, model: str | None) -> Refuse | None:
+        if model in self.models:
+            return None
+        return Refuse(404, f"The model `{model}` does not exist or you do not have access to it.", "model_not_found")
+
+    def _refused(self, record: RequestRecord, refusal: Refuse) -> Response:
+        kind = {401: "invalid_request_error", 429: "requests"}.get(refusal.status, "invalid_request_error")
+        kind = "server_error" if refusal.status >= 500 else kind
+        error = {"message": refusal.message, "type": kind, "param": None, "code": refusal.code}
+        more = {"retry-after": refusal.retry_after} if refusal.retry_after else {}
+        return self._json(record, None, 0.0, {"error": error}, status=refusal.status, headers=more)
+
+    def _json(
+        self,
+        record: RequestRecord,
+        fault: Fault | None,
+        due: float,
+        value: dict[str, Any],
+        *,
+        status: int = 200,
+        headers: dict[str, str] | None = None,
+    ) -> Response:
+        body = [Piece(due, json.dumps(value).encode())]
+        headers = _request_id() | (headers or {})
+        return self.paced(record, fault, body, media_type="application/json", status=status, headers=headers)
+
+
+def _event(value: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n".encode()
+
+
+def _request_id() -> dict[str, str]:
+    return {"x-request-id": f"req_{secrets.token_hex(8)}"}
+
+
+def _tokens(text: str) -> list[str]:
+    """Pieces of about a token's length, four to six letters, the space before them included."""
+    return re.findall(r"\s*\S{1,6}|\s+$", text)
+
+
+def _deltas(parts: Sequence[str | ToolRequest]) -> list[dict[str, Any]]:
+    deltas: list[dict[str, Any]] = []
+    calls = 0
+    for part in parts:
+        if isinstance(part, str):
+            deltas += [{"content": token} for token in _tokens(part)]
+            continue
+        call = {"index": calls, "id": f"call_{secrets.token_hex(12)}", "type": "function"}
+        deltas.append({"tool_calls": [call | {"function": {"name": part.name, "arguments": ""}}]})
+        for start in range(0, len(part.arguments), 5):
+            piece = {"arguments": part.arguments[start : start + 5]}
+            deltas.append({"tool_calls": [{"index": calls, "function": piece}]})
+        calls += 1
+    return deltas
+
+
+def _whole_completion(head: dict[str, Any], parts: Sequence[str | ToolRequest]) -> dict[str, Any]:
+    calls = [
+        {
+            "id": f"call_{secrets.token_hex(12)}",
+            "type": "function",
+            "function": {"name": part.name, "arguments": part.arguments},
+        }
+        for part in parts
+        if isinstance(part, ToolRequest)
+    ]
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": "".join(part for part in parts if isinstance(part, str)) or None,
+        "refusal": None,
+        **({"tool_calls": calls} if calls else {}),
+    }
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "tool_calls" if calls else "stop"}
+    usage = {"prompt_tokens": 0, "completion_tokens": len(_deltas(parts)), "total_tokens": len(_deltas(parts))}
+    return {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
+
+
+def _wrong_messages(messages: Any) -> str | None:
+    """What the API itself refuses in a conversation: above all, tool calls and their results that don't match."""
+    if not isinstance(messages, list) or not messages:
+        return "Invalid 'messages': expected an array with at least one message."
+    awaited: set[str] = set()
+    for number, message in enumerate(messages):
+        role = message.get("role")
+        if role not in ("system", "developer", "user", "assistant", "tool"):
+            return f"Invalid value: '{role}' at 'messages[{number}].role'."
+        if role == "tool":
+            if message.get("tool_call_id") not in awaited:
+                return "messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
+            awaited.discard(message["tool_call_id"])
+            continue
+        if awaited:
+            break
+        if role == "assistant":
+            awaited = {call["id"] for call in message.get("tool_calls") or ()}
+        if message.get("content") is None and not awaited:
+            return f"Invalid value for 'content': expected a string, got null at 'messages[{number}].content'."
+    if awaited:
+        missing = ", ".join(sorted(awaited))
+        return f"An assistant message with 'tool_calls' must be followed by tool messages: {missing} have none."
+    return None
+
+
+def _wrong_audio(form: dict[str, bytes]) -> Refuse | None:
+    try:
+        with wave.open(io.BytesIO(form.get("file", b""))) as audio:
+            seconds = audio.getnframes() / audio.getframerate()
+    except (wave.Error, EOFError):
+        return Refuse(400, "Invalid file format. Supported formats: ['flac', 'm4a', 'mp3', 'mp4', 'ogg', 'wav', 'webm']")
+    if seconds < SHORTEST_AUDIO_S:
+        return Refuse(400, "Audio file is too short. Minimum audio length is 0.1 seconds.", code="audio_too_short")
+    return None

@@ -1,0 +1,202 @@
+"""An HTTP server in the running event loop that paces its answers, fails as told and records its requests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections import deque
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+from starlette.types import Receive, Scope, Send
+
+from support.fake_providers.script import CutAfter, Drop, ErrorAfter, Fault, HoldAfter, Piece, RequestRecord, SlowDrip
+
+REMEMBERED_REQUESTS = 1000
+
+
+class FakeServer:
+    """Base of the fakes: `async with` starts it on `port` (0: any free one) of 127.0.0.1 and gives `base_url`.
+
+    Subclasses add their routes to `self.app`; each route begins with `receive()` and answers with `paced()`.
+    """
+
+    def __init__(self, *, api_key: str, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.api_key = api_key
+        self.requests: deque[RequestRecord] = deque(maxlen=REMEMBERED_REQUESTS)
+        self.peers: set[tuple[str, int]] = set()
+        self.app = FastAPI(openapi_url=None)
+        self._faults: deque[Fault] = deque()
+        self._address = (host, port)
+        self._server: uvicorn.Server | None = None
+        self._came = asyncio.Event()
+
+    @property
+    def origin(self) -> str:
+        """The server's address, e.g. "http://127.0.0.1:40123"."""
+        return f"http://{self._address[0]}:{self._address[1]}"
+
+    @property
+    def base_url(self) -> str:
+        """What to set as the provider's base URL."""
+        return self.origin
+
+    def fail_next(self, *faults: Fault) -> None:
+        """Each fault spoils one of the next requests, in this order."""
+        self._faults.extend(faults)
+
+    async def request(self, number: int = 0) -> RequestRecord:
+        """The request that came as the `number`th (from 0), as soon as it has come."""
+        while len(self.requests) <= number:
+            self._came.clear()
+            await self._came.wait()
+        return self.requests[number]
+
+    async def __aenter__(self) -> Self:
+        listener = socket.create_server(self._address, backlog=512)
+        self._address = listener.getsockname()[:2]
+        config = uvicorn.Config(
+            self.app, http="h11", ws="none", lifespan="off", log_config=None, log_level="critical", timeout_keep_alive=600
+        )
+        config.load()
+        self._server = uvicorn.Server(config)
+        self._server.lifespan = config.lifespan_class(config)
+        # Started and stopped by hand: uvicorn's own main loop takes the process's signals and polls its exit.
+        await self._server.startup(sockets=[listener])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        state = self._server.server_state
+        for listening in self._server.servers:
+            listening.close()
+        for connection in list(state.connections):
+            _transport(connection).abort()
+        tasks = list(state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for listening in self._server.servers:
+            await listening.wait_closed()
+
+    async def receive(self, request: Request) -> tuple[RequestRecord, Fault | None]:
+        """Read the request to its end, record it, and take the fault that is meant for it."""
+        assert request.client is not None
+        record = RequestRecord(
+            method=request.method,
+            path=request.url.path,
+            query=dict(request.query_params),
+            headers=dict(request.headers),
+            body=await request.body(),
+            peer=(request.client.host, request.client.port),
+        )
+        self.peers.add(record.peer)
+        self.requests.append(record)
+        self._came.set()
+        return record, self._faults.popleft() if self._faults else None
+
+    def paced(
+        self,
+        record: RequestRecord,
+        fault: Fault | None,
+        pieces: Sequence[Piece],
+        *,
+        media_type: str,
+        status: int = 200,
+        headers: dict[str, str] | None = None,
+    ) -> Response:
+        """The answer whose body goes out piece by piece at its times, spoiled by `fault`."""
+        if isinstance(fault, Drop):
+            return _Dropped(self, record)
+        return _Paced(record, fault, pieces, status_code=status, media_type=media_type, headers=headers)
+
+    def abort(self, peer: tuple[str, int]) -> None:
+        """Cut the connection from `peer` at once."""
+        assert self._server is not None
+        for connection in self._server.server_state.connections:
+            if _transport(connection).get_extra_info("peername")[:2] == peer:
+                _transport(connection).abort()
+
+
+def _transport(connection: Any) -> asyncio.Transport:
+    transport: asyncio.Transport = connection.transport
+    return transport
+
+
+class _Dropped(Response):
+    def __init__(self, server: FakeServer, record: RequestRecord) -> None:
+        super().__init__()
+        self._server, self._record = server, record
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._server.abort(self._record.peer)
+
+
+class _Paced(Response):
+    def __init__(
+        self,
+        record: RequestRecord,
+        fault: Fault | None,
+        pieces: Sequence[Piece],
+        *,
+        status_code: int,
+        media_type: str,
+        headers: dict[str, str] | None,
+    ) -> None:
+        super().__init__(status_code=status_code, media_type=media_type, headers=headers)
+        # The body has no length yet: without this header the server sends it chunked.
+        del self.headers["content-length"]
+        self._record, self._fault, self._pieces = record, fault, pieces
+        self._began = asyncio.get_running_loop().time()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        left = asyncio.create_task(_client_left(receive))
+        sending = asyncio.create_task(self._send(send))
+        try:
+            await asyncio.wait((left, sending), return_when=asyncio.FIRST_COMPLETED)
+            if not sending.done():
+                self._record.disconnected.set()
+        finally:
+            for task in (left, sending):
+                task.cancel()
+            await asyncio.wait((left, sending))
+        if not sending.cancelled():
+            sending.result()
+
+    async def _send(self, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        headers_sent = False
+        for number, piece in enumerate(self._pieces):
+            due = self._began + (self._fault.seconds * (number + 1) if isinstance(self._fault, SlowDrip) else piece.at)
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            # As the real ones do: the status line goes out with the first piece, not while the model still thinks.
+            if not headers_sent:
+                await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+                headers_sent = True
+            if isinstance(self._fault, CutAfter) and number == self._fault.pieces:
+                return  # the server closes a connection whose answer was not completed
+            if isinstance(self._fault, HoldAfter) and number == self._fault.pieces:
+                await (self._fault.until or asyncio.Event()).wait()
+            if isinstance(self._fault, ErrorAfter) and number == self._fault.pieces:
+                await send({"type": "http.response.body", "body": _error_event(self._fault), "more_body": True})
+                break
+            await send({"type": "http.response.body", "body": piece.data, "more_body": True})
+            self._record.pieces_sent += 1
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        self._record.finished.set()
+
+
+def _error_event(fault: ErrorAfter) -> bytes:
+    error = {"message": fault.message, "type": "server_error", "param": None, "code": fault.code}
+    return f"data: {json.dumps({'error': error})}\n\n".encode()
+
+
+async def _client_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
