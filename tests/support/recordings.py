@@ -24,6 +24,17 @@ TRANSCRIPTS = {
     "librivox_0930": "he might even have been made amiable himself",
 }
 
+# Where the speech begins and ends, in ms, read off the level of the waveforms.
+_SPEECH_MS = {
+    "arctic_a0007": (420, 3420),
+    "cards_005": (200, 3150),
+    "goforward": (500, 2260),
+    "librivox_0880": (260, 2780),
+    "librivox_0890": (280, 4980),
+    "librivox_0920": (330, 5750),
+    "librivox_0930": (280, 2860),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -33,6 +44,11 @@ class Recording:
     pcm: bytes
     sample_rate: int
     transcript: str
+
+    @property
+    def speech_ms(self) -> tuple[int, int]:
+        """Where the speech begins and ends, in ms."""
+        return _SPEECH_MS[self.name]
 
     @property
     def duration_ms(self) -> float:

@@ -63,15 +63,14 @@ class LifecycleEvent:
 _PUBLISH = """
 if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) then return 0 end
 local rank = {ringing = 1, answered = 2, ended = 3}
-local i = 8
+local once = tonumber(ARGV[8])
+local i = 9
 if ARGV[7] ~= '' then
   local current = redis.call('HGET', KEYS[3], 'state')
   local state = ARGV[6]
   if state ~= '' and (not current or rank[state] > (rank[current] or 0)) then
     redis.call('HSET', KEYS[3], 'state', state)
   end
-  local once = tonumber(ARGV[8])
-  i = 9
   for _ = 1, once do redis.call('HSETNX', KEYS[3], ARGV[i], ARGV[i + 1]); i = i + 2 end
   while ARGV[i] ~= '--' do redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1]); i = i + 2 end
   redis.call('HSETNX', KEYS[3], 'first_seen', ARGV[5])
@@ -79,15 +78,16 @@ if ARGV[7] ~= '' then
   redis.call('ZADD', KEYS[4], 'NX', ARGV[5], ARGV[7])
   redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -tonumber(ARGV[4]) - 1)
   redis.call('EXPIRE', KEYS[4], ARGV[2])
-  if state ~= '' then
-    if redis.call('HGET', KEYS[3], 'state') == 'ended' then
-      if redis.call('GET', KEYS[5]) == ARGV[7] then redis.call('DEL', KEYS[5]) end
-    elseif KEYS[5] ~= KEYS[3] then
+  if state ~= '' and KEYS[5] ~= KEYS[3] then
+    if redis.call('HGET', KEYS[3], 'state') ~= 'ended' then
       redis.call('SET', KEYS[5], ARGV[7], 'EX', ARGV[2])
+    elseif redis.call('GET', KEYS[5]) == ARGV[7] then
+      redis.call('DEL', KEYS[5])
     end
   end
 else
-  while ARGV[i] ~= '--' do i = i + 1 end
+  i = i + 2 * once
+  while ARGV[i] ~= '--' do i = i + 2 end
 end
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', unpack(ARGV, i + 1))
 return 1
@@ -142,7 +142,12 @@ async def publish(broker: Broker, event: LifecycleEvent) -> None:
 async def find_by_numbers(broker: Broker, from_number: str, to_number: str) -> str | None:
     """The latest live (ringing or answered) call between two numbers (digits only)."""
     found = await broker.execute("GET", keys.by_numbers(from_number, to_number))
-    return found.decode() if found else None
+    if not found:
+        return None
+    call_id: str = found.decode()
+    # An ending that named no numbers (the specification's form) has left the index as it was.
+    state = await broker.execute("HGET", keys.call(call_id), "state")
+    return call_id if state in (b"ringing", b"answered") else None
 
 
 async def update(broker: Broker, call_id: str, **fields: object) -> None:

@@ -45,7 +45,7 @@ def _ulaw_codes() -> NDArray[np.uint8]:
     magnitude = np.minimum((np.where(sample < 0, ~sample, sample) >> 2) + _MU_BIAS, _MU_CLIP)
     segment = _bit_length(magnitude) - 6
     code = (segment << 4) | ((magnitude >> (segment + 1)) & 15)
-    return (~np.where(sample < 0, code | 0x80, code) & 0xFF).astype(np.uint8)
+    return np.asarray(~np.where(sample < 0, code | 0x80, code) & 0xFF, dtype=np.uint8)
 
 
 def _alaw_codes() -> NDArray[np.uint8]:
@@ -53,11 +53,16 @@ def _alaw_codes() -> NDArray[np.uint8]:
     magnitude = np.where(sample < 0, ~sample, sample) >> 4
     segment = np.maximum(_bit_length(magnitude) - 4, 0)
     code = (segment << 4) | ((magnitude >> np.maximum(segment - 1, 0)) & 15)
-    return (np.where(sample < 0, code, code | 0x80) ^ _A_TOGGLE).astype(np.uint8)
+    return np.asarray(np.where(sample < 0, code, code | 0x80) ^ _A_TOGGLE, dtype=np.uint8)
 
 
 _ULAW_LEVELS, _ALAW_LEVELS = _ulaw_levels(), _alaw_levels()
 _ULAW_CODES, _ALAW_CODES = _ulaw_codes(), _alaw_codes()
+
+
+def _patterns(pcm: bytes) -> NDArray[np.uint16]:
+    patterns: NDArray[np.uint16] = np.frombuffer(pcm, "<u2")
+    return patterns
 
 
 def ulaw_decode(companded: bytes) -> bytes:
@@ -72,9 +77,9 @@ def alaw_decode(companded: bytes) -> bytes:
 
 def ulaw_encode(pcm: bytes) -> bytes:
     """s16le to µ-law. Raises ValueError for an odd number of bytes."""
-    return _ULAW_CODES[np.frombuffer(pcm, "<u2")].tobytes()
+    return _ULAW_CODES[_patterns(pcm)].tobytes()
 
 
 def alaw_encode(pcm: bytes) -> bytes:
     """s16le to A-law. Raises ValueError for an odd number of bytes."""
-    return _ALAW_CODES[np.frombuffer(pcm, "<u2")].tobytes()
+    return _ALAW_CODES[_patterns(pcm)].tobytes()

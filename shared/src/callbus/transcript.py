@@ -79,13 +79,14 @@ class TurnTimed:
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """Something done on the line: `asked` before it is sent to the streamer, `done` when the streamer did it."""
+    """Something done on the line: `planned` until what the bot says first was heard, `asked` before it is sent to the
+    streamer, `done` when the streamer did it, `dropped` when the caller interrupted the announcement."""
 
     at: float
     action_id: str
     kind: Literal["transfer", "digits", "play", "hangup"]
     argument: str
-    state: Literal["asked", "done"]
+    state: Literal["planned", "asked", "done", "dropped"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def _tables(codec: G711) -> tuple[npt.NDArray[np.uint8], Samples]:
 def g711_encode(pcm: bytes, codec: G711) -> bytes:
     """s16le mono to G.711, one byte a sample."""
     encode, _ = _tables(codec)
-    return encode[np.frombuffer(pcm, "<i2").astype(np.int32) + 32768].tobytes()
+    return bytes(encode[np.frombuffer(pcm, "<i2").astype(np.int32) + 32768])
 
 
 def g711_decode(payload: bytes, codec: G711) -> bytes:
@@ -61,7 +61,7 @@ def to_floats(pcm: bytes) -> Floats:
 
 def to_pcm(samples: npt.NDArray[np.floating[Any]]) -> bytes:
     """Floats in -1..1 to s16le, clipped."""
-    return np.clip(np.rint(samples * _FULL_SCALE), -32768, 32767).astype("<i2").tobytes()
+    return bytes(np.clip(np.rint(samples * _FULL_SCALE), -32768, 32767).astype("<i2"))
 
 
 def resample(samples: Floats, from_rate: float, to_rate: float) -> Floats:

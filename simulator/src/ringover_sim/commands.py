@@ -121,7 +121,7 @@ def _control(event: object, document: dict[str, Any]) -> Control:
         case "digits" | "transfer":
             data = document.get("data")
             wanted = _DIALLED if event == "digits" else _DIALLED | {"+"}
-            if isinstance(data, bool) or not isinstance(data, str | int) or not data or not set(str(data)) <= wanted:
+            if isinstance(data, bool) or not isinstance(data, str | int) or data == "" or not set(str(data)) <= wanted:
                 raise WireViolation(f"{event}: data is a number, or a string of digits, not {data!r}")
             return Control(event, data)
         case _:

@@ -60,7 +60,7 @@ def _band_pass() -> Floats:
     time = np.arange(_TAPS) - _TAPS // 2
     low, high = (2 * edge / PHONE_RATE for edge in _BAND)
     taps = (high * np.sinc(high * time) - low * np.sinc(low * time)) * np.hamming(_TAPS)
-    return taps.astype(np.float32)
+    return np.asarray(taps, np.float32)
 
 
 def _levelled(samples: Floats) -> Floats:
@@ -78,7 +78,9 @@ def noise_rms(snr_db: float) -> float:
     return float(SPOKEN_RMS * 10 ** (-snr_db / 20))
 
 
-async def prepare(texts: set[str], files: set[Path], rate: int, voice: Voice, *, phone: bool) -> dict[str | Path, bytes]:
+async def prepare(
+    texts: set[str], files: set[Path], rate: int, voice: Voice, *, phone: bool
+) -> dict[str | Path, bytes]:
     """Every line of a call as s16le mono at `rate` Hz, by its text or path.
 
     Made before the call, off the event loop, so that the call's timing is the line's own. Raises AudioError.

@@ -1,10 +1,11 @@
-"""Local servers that speak the providers' HTTP APIs on the wire, for tests and benchmarks without a key or a network."""
+"""Local servers that speak the providers' HTTP APIs on the wire: tests and benchmarks need no key and no network."""
 
 from support.fake_providers.elevenlabs_api import FakeElevenLabs, tone
-from support.fake_providers.openai_api import Answer, FakeOpenAI, ToolRequest
+from support.fake_providers.openai_api import Answer, FakeOpenAI, ToolRequest, Withheld
 from support.fake_providers.script import (
     CutAfter,
     Drop,
+    EndAfter,
     ErrorAfter,
     Fault,
     HoldAfter,
@@ -19,6 +20,7 @@ __all__ = [
     "Answer",
     "CutAfter",
     "Drop",
+    "EndAfter",
     "ErrorAfter",
     "FakeElevenLabs",
     "FakeOpenAI",
@@ -30,5 +32,6 @@ __all__ = [
     "RequestRecord",
     "SlowDrip",
     "ToolRequest",
+    "Withheld",
     "tone",
 ]

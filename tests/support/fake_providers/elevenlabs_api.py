@@ -42,13 +42,14 @@ class FakeElevenLabs(FakeServer):
         speed: float = 20.0,
         piece_bytes: int = 2048,
         voices: frozenset[str] | None = None,
+        media_type: str = "audio/pcm",
         api_key: str = "xi-local-fake",
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         super().__init__(api_key=api_key, host=host, port=port)
         self.speak, self.first_byte, self.speed = speak, first_byte_ms / 1000, speed
-        self.piece_bytes, self.voices = piece_bytes, voices
+        self.piece_bytes, self.voices, self.media_type = piece_bytes, voices, media_type
         self.app.add_api_route("/v1/models", self._list_models, methods=["GET"], response_model=None)
         self.app.add_api_route(
             "/v1/text-to-speech/{voice_id}/stream", self._stream, methods=["POST"], response_model=None
@@ -71,7 +72,7 @@ class FakeElevenLabs(FakeServer):
             Piece(self.first_byte + start / (2 * rate * self.speed), audio[start : start + self.piece_bytes])
             for start in range(0, len(audio), self.piece_bytes)
         ]
-        return self.paced(record, fault, pieces, media_type="audio/pcm", headers=_request_id())
+        return self.paced(record, fault, pieces, media_type=self.media_type, headers=_request_id())
 
     def _refusal(self, record: RequestRecord, fault: Fault | None) -> Refuse | None:
         if isinstance(fault, Refuse):

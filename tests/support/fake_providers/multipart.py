@@ -14,7 +14,8 @@ def form_parts(content_type: str, body: bytes) -> dict[str, bytes]:
     parts: dict[str, bytes] = {}
     for part in (b"\r\n" + body).split(f"\r\n--{boundary}".encode())[1:-1]:
         head, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        fields = dict(line.split(": ", 1) for line in head.decode().lower().splitlines() if ": " in line)
+        lines = (line.partition(":") for line in head.decode().split("\r\n"))
+        fields = {key.lower(): value.strip() for key, _, value in lines}
         disposition = _header("content-disposition", fields.get("content-disposition", ""))
         name = disposition.get_param("name", header="content-disposition")
         if isinstance(name, str):

@@ -34,7 +34,13 @@ class ToolRequest:
     arguments: str
 
 
-Answer = str | ToolRequest | Sequence[str | ToolRequest]
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """The content filter's answer: nothing."""
+
+
+Part = str | ToolRequest | Withheld
+Answer = Part | Sequence[Part]
 
 
 def echo(messages: list[dict[str, Any]]) -> str:
@@ -48,7 +54,8 @@ class FakeOpenAI(FakeServer):
 
     `answer` maps a request's messages to text, tool calls or both; `hear` maps a WAV file's bytes and the language
     to text. `first_token_ms` and `per_token_ms` pace the chat, `transcription_ms` is from the request's end to the
-    transcript (its last event when it streams). `base_url` ends in /v1, as the SDK wants it.
+    transcript (its last event when it streams). Without `numbered_calls` every tool call of an answer has the
+    index 0, as some compatible servers send them. `base_url` ends in /v1, as the SDK wants it.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class FakeOpenAI(FakeServer):
         per_token_ms: float = 0.0,
         transcription_ms: float = 0.0,
         models: Sequence[str] = ("gpt-4o-mini", "gpt-4o-mini-transcribe", "whisper-1"),
+        numbered_calls: bool = True,
         api_key: str = "sk-local-fake",
         host: str = "127.0.0.1",
         port: int = 0,
@@ -72,6 +80,7 @@ class FakeOpenAI(FakeServer):
             transcription_ms / 1000,
         )
         self.models = tuple(models)
+        self.numbered_calls = numbered_calls
         self.app.add_api_route("/v1/models", self._list_models, methods=["GET"], response_model=None)
         self.app.add_api_route("/v1/chat/completions", self._chat, methods=["POST"], response_model=None)
         self.app.add_api_route("/v1/audio/transcriptions", self._transcribe, methods=["POST"], response_model=None)
@@ -95,7 +104,7 @@ class FakeOpenAI(FakeServer):
         if wrong := _wrong_messages(asked.get("messages")):
             return self._refused(record, Refuse(400, wrong))
         answer = self.answer(asked["messages"])
-        parts = [answer] if isinstance(answer, str | ToolRequest) else list(answer)
+        parts = [answer] if isinstance(answer, Part) else list(answer)
         head = {
             "id": f"chatcmpl-{secrets.token_hex(12)}",
             "created": int(time.time()),
@@ -104,13 +113,16 @@ class FakeOpenAI(FakeServer):
             "system_fingerprint": "fp_fake",
         }
         if not asked.get("stream"):
-            due = self.first_token + self.per_token * len(list(_deltas(parts)))
+            due = self.first_token + self.per_token * len(self._deltas(parts))
             return self._json(record, fault, due, _whole_completion(head, parts))
+        limit = asked.get("max_completion_tokens") or asked.get("max_tokens")
         with_usage = bool((asked.get("stream_options") or {}).get("include_usage"))
-        pieces = list(self._chat_pieces(head, parts, with_usage=with_usage))
+        pieces = self._chat_pieces(head, parts, limit=limit, with_usage=with_usage)
         return self.paced(record, fault, pieces, media_type=EVENT_STREAM, headers=_request_id())
 
-    def _chat_pieces(self, head: dict[str, Any], parts: list[str | ToolRequest], *, with_usage: bool) -> list[Piece]:
+    def _chat_pieces(
+        self, head: dict[str, Any], parts: list[Part], *, limit: int | None, with_usage: bool
+    ) -> list[Piece]:
         head = {**head, "object": "chat.completion.chunk"}
         no_usage: dict[str, Any] = {"usage": None} if with_usage else {}
 
@@ -119,16 +131,32 @@ class FakeOpenAI(FakeServer):
             return Piece(at, _event({**head, "choices": [choice], **no_usage}))
 
         pieces = [chunk(self.first_token, {"role": "assistant", "content": "", "refusal": None})]
-        deltas = list(_deltas(parts))
+        deltas = self._deltas(parts)
+        finish = _finish_reason(parts) if limit is None or len(deltas) <= limit else "length"
+        deltas = deltas[:limit]
         pieces += [chunk(self.first_token + i * self.per_token, delta) for i, delta in enumerate(deltas)]
         end = pieces[-1].at
-        called = any(isinstance(part, ToolRequest) for part in parts)
-        pieces.append(chunk(end, {}, "tool_calls" if called else "stop"))
+        pieces.append(chunk(end, {}, finish))
         if with_usage:
             usage = {"prompt_tokens": 0, "completion_tokens": len(deltas), "total_tokens": len(deltas)}
             pieces.append(Piece(end, _event({**head, "choices": [], "usage": usage})))
         pieces.append(Piece(end, b"data: [DONE]\n\n"))
         return pieces
+
+    def _deltas(self, parts: Sequence[Part]) -> list[dict[str, Any]]:
+        deltas: list[dict[str, Any]] = []
+        calls = [part for part in parts if isinstance(part, ToolRequest)]
+        for part in parts:
+            if isinstance(part, str):
+                deltas += [{"content": token} for token in _tokens(part)]
+        for number, called in enumerate(calls):
+            index = number if self.numbered_calls else 0
+            call = {"index": index, "id": _call_id(), "type": "function"}
+            deltas.append({"tool_calls": [call | {"function": {"name": called.name, "arguments": ""}}]})
+            for start in range(0, len(called.arguments), 5):
+                piece = {"arguments": called.arguments[start : start + 5]}
+                deltas.append({"tool_calls": [{"index": index, "function": piece}]})
+        return deltas
 
     async def _transcribe(self, request: Request) -> Response:
         record, fault = await self.receive(request)
@@ -190,31 +218,25 @@ def _request_id() -> dict[str, str]:
     return {"x-request-id": f"req_{secrets.token_hex(8)}"}
 
 
+def _call_id() -> str:
+    return f"call_{secrets.token_hex(12)}"
+
+
 def _tokens(text: str) -> list[str]:
     """Pieces of about a token's length, four to six letters, the space before them included."""
     return re.findall(r"\s*\S{1,6}|\s+$", text)
 
 
-def _deltas(parts: Sequence[str | ToolRequest]) -> list[dict[str, Any]]:
-    deltas: list[dict[str, Any]] = []
-    calls = 0
-    for part in parts:
-        if isinstance(part, str):
-            deltas += [{"content": token} for token in _tokens(part)]
-            continue
-        call = {"index": calls, "id": f"call_{secrets.token_hex(12)}", "type": "function"}
-        deltas.append({"tool_calls": [call | {"function": {"name": part.name, "arguments": ""}}]})
-        for start in range(0, len(part.arguments), 5):
-            piece = {"arguments": part.arguments[start : start + 5]}
-            deltas.append({"tool_calls": [{"index": calls, "function": piece}]})
-        calls += 1
-    return deltas
+def _finish_reason(parts: Sequence[Part]) -> str:
+    if any(isinstance(part, Withheld) for part in parts):
+        return "content_filter"
+    return "tool_calls" if any(isinstance(part, ToolRequest) for part in parts) else "stop"
 
 
-def _whole_completion(head: dict[str, Any], parts: Sequence[str | ToolRequest]) -> dict[str, Any]:
+def _whole_completion(head: dict[str, Any], parts: Sequence[Part]) -> dict[str, Any]:
     calls = [
         {
-            "id": f"call_{secrets.token_hex(12)}",
+            "id": _call_id(),
             "type": "function",
             "function": {"name": part.name, "arguments": part.arguments},
         }
@@ -227,9 +249,8 @@ def _whole_completion(head: dict[str, Any], parts: Sequence[str | ToolRequest]) 
         "refusal": None,
         **({"tool_calls": calls} if calls else {}),
     }
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "tool_calls" if calls else "stop"}
-    usage = {"prompt_tokens": 0, "completion_tokens": len(_deltas(parts)), "total_tokens": len(_deltas(parts))}
-    return {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish_reason(parts)}
+    return {**head, "object": "chat.completion", "choices": [choice]}
 
 
 def _wrong_messages(messages: Any) -> str | None:
@@ -263,7 +284,9 @@ def _wrong_audio(form: dict[str, bytes]) -> Refuse | None:
         with wave.open(io.BytesIO(form.get("file", b""))) as audio:
             seconds = audio.getnframes() / audio.getframerate()
     except (wave.Error, EOFError):
-        return Refuse(400, "Invalid file format. Supported formats: ['flac', 'm4a', 'mp3', 'mp4', 'ogg', 'wav', 'webm']")
+        return Refuse(
+            400, "Invalid file format. Supported formats: ['flac', 'm4a', 'mp3', 'mp4', 'ogg', 'wav', 'webm']"
+        )
     if seconds < SHORTEST_AUDIO_S:
         return Refuse(400, "Audio file is too short. Minimum audio length is 0.1 seconds.", code="audio_too_short")
     return None

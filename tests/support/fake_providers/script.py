@@ -32,11 +32,22 @@ class CutAfter:
 
 
 @dataclass(frozen=True, slots=True)
+class EndAfter:
+    """End the body properly after `pieces` pieces, as a proxy does that lost its own upstream."""
+
+    pieces: int
+
+
+@dataclass(frozen=True, slots=True)
 class HoldAfter:
-    """Say nothing more after `pieces` pieces of the body until `until` is set; a stall for ever without one."""
+    """Say nothing more after `pieces` pieces of the body until `until` is set; a stall for ever without one.
+
+    With `comments_every` (seconds) a comment of the event stream goes out meanwhile, which is no progress.
+    """
 
     pieces: int
     until: asyncio.Event | None = None
+    comments_every: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,7 @@ class ErrorAfter:
     code: str | int | None = "server_error"
 
 
-Fault = Refuse | Drop | CutAfter | HoldAfter | SlowDrip | ErrorAfter
+Fault = Refuse | Drop | CutAfter | EndAfter | HoldAfter | SlowDrip | ErrorAfter
 
 
 @dataclass(frozen=True, slots=True)

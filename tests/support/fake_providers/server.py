@@ -14,7 +14,17 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from support.fake_providers.script import CutAfter, Drop, ErrorAfter, Fault, HoldAfter, Piece, RequestRecord, SlowDrip
+from support.fake_providers.script import (
+    CutAfter,
+    Drop,
+    EndAfter,
+    ErrorAfter,
+    Fault,
+    HoldAfter,
+    Piece,
+    RequestRecord,
+    SlowDrip,
+)
 
 REMEMBERED_REQUESTS = 1000
 
@@ -57,10 +67,19 @@ class FakeServer:
         return self.requests[number]
 
     async def __aenter__(self) -> Self:
-        listener = socket.create_server(self._address, backlog=512)
+        # The protocol is named because asyncio turns Nagle's delay off (40 ms a piece) only where it sees TCP named.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(self._address)
         self._address = listener.getsockname()[:2]
         config = uvicorn.Config(
-            self.app, http="h11", ws="none", lifespan="off", log_config=None, log_level="critical", timeout_keep_alive=600
+            self.app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            timeout_keep_alive=600,
         )
         config.load()
         self._server = uvicorn.Server(config)
@@ -182,7 +201,9 @@ class _Paced(Response):
             if isinstance(self._fault, CutAfter) and number == self._fault.pieces:
                 return  # the server closes a connection whose answer was not completed
             if isinstance(self._fault, HoldAfter) and number == self._fault.pieces:
-                await (self._fault.until or asyncio.Event()).wait()
+                await _hold(self._fault, send)
+            if isinstance(self._fault, EndAfter) and number == self._fault.pieces:
+                break
             if isinstance(self._fault, ErrorAfter) and number == self._fault.pieces:
                 await send({"type": "http.response.body", "body": _error_event(self._fault), "more_body": True})
                 break
@@ -190,6 +211,16 @@ class _Paced(Response):
             self._record.pieces_sent += 1
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         self._record.finished.set()
+
+
+async def _hold(fault: HoldAfter, send: Send) -> None:
+    until = fault.until or asyncio.Event()
+    while not until.is_set():
+        try:
+            async with asyncio.timeout(fault.comments_every):
+                await until.wait()
+        except TimeoutError:
+            await send({"type": "http.response.body", "body": b": keep-alive\n\n", "more_body": True})
 
 
 def _error_event(fault: ErrorAfter) -> bytes:

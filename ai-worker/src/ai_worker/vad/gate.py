@@ -58,7 +58,7 @@ class SpeechGate:
         return self._speech_ms
 
     def push(self, at_ms: int, probability: float) -> list[SpeechVerdict]:
-        """The next window, which began at `at_ms`. Windows come in the order of time; audio may be missing between them."""
+        """The next window, which began at `at_ms`. Windows come in order; audio may be missing between them."""
         verdicts: list[SpeechVerdict] = []
         # Only lost audio makes it over before the window is looked at.
         if self._onset_ms is not None and self._is_over(at_ms):

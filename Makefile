@@ -1,0 +1,59 @@
+# Every target sets up what it needs by itself; `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo dev call test test-containers lint format up down lock clean
+
+# Flags for pytest, as in: make test PYTEST_ARGS="-k playout -x"
+PYTEST_ARGS ?=
+# Flags for the script of one call, as in: make call CALL_ARGS="--script my-call.yaml"
+CALL_ARGS ?=
+# How many workers `make dev` and `make up` start.
+WORKERS ?= 1
+
+BIN := .venv/bin
+COMPOSE := docker compose
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv with all packages; nothing happens when that is done (PYTHON=… picks the Python)
+	@scripts/setup.sh
+
+demo: setup ## one whole call on this machine: no key, no Docker, no network; leaves out/demo/<call_id>/
+	@$(BIN)/devstack demo
+
+dev: setup ## everything in the foreground on ports 8000 and 8765 until Ctrl-C (WORKERS=2 for two workers)
+	@$(BIN)/devstack dev --workers $(WORKERS)
+
+call: setup ## one simulated call against what `make dev` or `make up` runs (CALL_ARGS=…)
+	@$(BIN)/devstack call $(CALL_ARGS)
+
+test: setup ## every test that needs no Docker (PYTEST_ARGS=…)
+	@$(BIN)/pytest --ignore=tests/containers $(PYTEST_ARGS)
+
+test-containers: setup ## builds the images and places a call through docker compose; skips, saying so, without an engine
+	@$(BIN)/pytest tests/containers $(PYTEST_ARGS)
+
+lint: setup ## ruff and mypy, as .ci/run does
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup ## let ruff sort imports and format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+up: ## docker compose: build, start, wait until everything is ready (WORKERS=3 for three workers)
+	@scripts/make-env.sh
+	@$(COMPOSE) up --build --wait --scale ai-worker=$(WORKERS)
+	@$(COMPOSE) ps
+
+down: ## docker compose: stop and remove the containers; recordings and Redis data stay (docker compose down -v removes them)
+	@$(COMPOSE) down
+
+lock: ## write locks/*.txt anew from the pyproject.toml files (needs uv)
+	@scripts/lock.sh
+
+clean: ## remove .venv, out/ and every cache
+	rm -rf .venv out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name '*.egg-info' -type d -prune -exec rm -rf {} +

@@ -1,0 +1,240 @@
+"""One call on this worker: feeds the conversation and carries out what it wants done."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+from ai_worker.agents import Agent
+from ai_worker.conversation import actions as act
+from ai_worker.conversation import events as ev
+from ai_worker.conversation.history import History
+from ai_worker.conversation.machine import Conversation
+from ai_worker.conversation.persona import Persona
+from ai_worker.hearing import Hearing
+from ai_worker.outbox import Outbox
+from ai_worker.providers.base import ProviderError, TextDelta
+from ai_worker.providers.suite import Suite
+from ai_worker.voice import Voice
+from callbus import commands, media, transcript
+from callbus.broker import Broker
+from callbus.claims import Lease
+
+_Revision = tuple[int, int]
+
+log = structlog.get_logger()
+
+
+class CallTask:
+    """A claimed call. The worker hands it media events and speech probabilities; `run` returns the outcome.
+
+    `past` is the newest entry on the call's in stream when a take-over began: what stands before it is history.
+    """
+
+    def __init__(
+        self,
+        lease: Lease,
+        agent: Agent,
+        persona: Persona,
+        providers: Suite,
+        broker: Broker,
+        *,
+        worker: str,
+        streamer: str,
+        sample_rate: int,
+        history: History,
+        past: bytes,
+        elapsed: float,
+    ) -> None:
+        self.lease = lease
+        self.hearing = Hearing(sample_rate)
+        self._agent = agent
+        self._providers = providers
+        self._worker = worker
+        self._past = _id(past)
+        self._elapsed = elapsed
+        self._outbox = Outbox(broker, lease.call_id)
+        self._outbox.streamer = streamer
+        self._conversation = Conversation(persona, history=history, prefix=str(lease.epoch))
+        self._voice = Voice(providers.tts, agent, sample_rate, self._speak, self.tell)
+        self._tasks: asyncio.TaskGroup
+        self._transcribing: dict[_Revision, asyncio.Task[None]] = {}
+        self._thinking: dict[int, asyncio.Task[None]] = {}
+        self._wake: asyncio.TimerHandle | None = None
+        self._finished: asyncio.Future[act.Finish] = asyncio.get_running_loop().create_future()
+        self._read_up_to = b""
+        # One clock that reads like epoch seconds and never goes back, whatever happens to the machine's.
+        self._clock_offset = time.time() - time.monotonic()
+
+    @property
+    def state(self) -> str:
+        return self._conversation.state
+
+    async def run(self) -> act.Finish:
+        """Live through the call. Ends early, by an exception, only for a fault of this program."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                helpers = [self._tasks.create_task(self._outbox.run()), self._tasks.create_task(self._voice.run())]
+                self._begin()
+                finish = await self._finished
+                await self._outbox.flushed()
+                for task in (*helpers, *self._transcribing.values(), *self._thinking.values()):
+                    task.cancel()
+        finally:
+            if self._wake:
+                self._wake.cancel()
+        return finish
+
+    def _begin(self) -> None:
+        call_id, epoch = self.lease.call_id, self.lease.epoch
+        now = self._now()
+        self._outbox.write(transcript.Claimed(now, self._worker, epoch, self._agent.name))
+        if self.lease.takeover:
+            self._outbox.send(commands.TakeOver(call_id, epoch))
+        else:
+            self._outbox.send(commands.Record(call_id, epoch, self._agent.recording))
+        self.tell(ev.Begin(self._elapsed))
+
+    # --- what the worker hands over
+
+    def receive(self, entry_id: bytes, event: media.MediaEvent) -> bytes:
+        """One entry of the in stream; the audio in it (s16le mono) is returned, to be judged with other calls'."""
+        self._read_up_to = entry_id
+        past = _id(entry_id) <= self._past
+        match event:
+            case media.Audio():
+                self.hearing.receive(event.pcm, event.at)
+                return event.pcm
+            case media.MediaStarted():
+                self._outbox.streamer = event.streamer
+                if event.resumed and not past:
+                    self.tell(ev.MediaReturned())
+            case media.Playback():
+                # An "idle" from before the take-over says nothing about now.
+                if not (past and event.state == "idle"):
+                    self.tell(ev.Played(event.state, event.segment, event.heard_ms, event.total_ms, event.at))
+            case media.Dtmf():
+                self.tell(ev.Pressed(event.digit))
+            case media.ActionDone():
+                self.tell(ev.ActionDone(event.action_id))
+            case media.MediaEnded():
+                self.tell(ev.CallEnded(event.reason))
+        return b""
+
+    def judge(self, at_ms: int, probability: float) -> None:
+        """The voice-activity detector's word on the next window of the caller's audio."""
+        for event in self.hearing.judge(at_ms, probability):
+            self.tell(event)
+
+    def tell(self, event: ev.Event) -> None:
+        """Let the conversation know, and do what it wants done."""
+        if self._finished.done():
+            return
+        for action in self._conversation.handle(event, self._now()):
+            self._carry_out(action)
+        self._sleep_until(self._conversation.next_wake)
+
+    # --- what the conversation wants done
+
+    def _carry_out(self, action: act.Action) -> None:
+        call_id, epoch = self.lease.call_id, self.lease.epoch
+        match action:
+            case act.Write():
+                self._outbox.write(self._dated(action.entry))
+            case act.Say():
+                self._voice.say(action)
+            case act.StopSpeaking():
+                self._voice.stop()
+                self._outbox.send(commands.Break(call_id, epoch))
+            case act.Transcribe():
+                self._transcribe(action)
+            case act.Think():
+                self._thinking[action.reply] = self._start(self._think(action))
+            case act.StopThinking():
+                if task := self._thinking.pop(action.reply, None):
+                    task.cancel()
+            case act.Act():
+                self._act(action)
+            case act.Finish():
+                self._finished.set_result(action)
+
+    def _dated(self, entry: transcript.Entry) -> transcript.Entry:
+        # Where a successor goes on listening is known here only.
+        if isinstance(entry, transcript.CallerSaid):
+            return dataclasses.replace(entry, in_id=self._read_up_to.decode())
+        return entry
+
+    def _act(self, action: act.Act) -> None:
+        call_id, epoch = self.lease.call_id, self.lease.epoch
+        match action.kind:
+            case "transfer":
+                self._outbox.send(commands.Transfer(call_id, epoch, action.action_id, action.argument))
+            case "digits":
+                self._outbox.send(commands.Digits(call_id, epoch, action.action_id, action.argument))
+            case "play":
+                self._outbox.send(commands.Play(call_id, epoch, action.action_id, action.argument))
+            case "hangup":
+                self._outbox.send(commands.Hangup(call_id, epoch, action.action_id))
+
+    def _speak(self, segment: str, pcm: bytes, last: bool) -> None:
+        self._outbox.send(commands.Speak(self.lease.call_id, self.lease.epoch, segment, pcm, last))
+
+    def _transcribe(self, action: act.Transcribe) -> None:
+        for (utterance, _), task in self._transcribing.items():
+            # Words of a stretch that has grown since are not wanted, and would cost another call its turn.
+            if utterance == action.utterance and not task.get_name().startswith("part"):
+                task.cancel()
+        key = (action.utterance, action.revision)
+        pcm = self.hearing.cut(action.start_ms, action.end_ms)
+        task = self._start(self._understand(key, pcm))
+        task.set_name("part" if action.part else "whole")
+        self._transcribing[key] = task
+
+    async def _understand(self, key: _Revision, pcm: bytes) -> None:
+        try:
+            answer = await self._providers.stt.transcribe(pcm, self.hearing.sample_rate, language=self._agent.language)
+            self.tell(ev.Transcribed(*key, answer.text))
+        except ProviderError as error:
+            log.warning("speech-to-text failed", call_id=self.lease.call_id, error=str(error))
+            self.tell(ev.TranscribeFailed(*key, str(error)))
+        finally:
+            self._transcribing.pop(key, None)
+
+    async def _think(self, action: act.Think) -> None:
+        try:
+            async for delta in self._providers.llm.stream(action.messages):
+                if isinstance(delta, TextDelta):
+                    self.tell(ev.ReplyText(action.reply, delta.text))
+            self.tell(ev.ReplyDone(action.reply))
+        except ProviderError as error:
+            log.warning("language model failed", call_id=self.lease.call_id, error=str(error))
+            self.tell(ev.ReplyFailed(action.reply, str(error)))
+        finally:
+            self._thinking.pop(action.reply, None)
+
+    # --- time
+
+    def _now(self) -> float:
+        return time.monotonic() + self._clock_offset
+
+    def _sleep_until(self, moment: float | None) -> None:
+        if self._wake:
+            self._wake.cancel()
+            self._wake = None
+        if moment is not None and not self._finished.done():
+            delay = max(0.0, moment - self._now())
+            self._wake = asyncio.get_running_loop().call_later(delay, self.tell, ev.Tick())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._tasks.create_task(work)
+
+
+def _id(entry_id: bytes) -> tuple[int, int]:
+    """A stream entry's id as it orders."""
+    milliseconds, _, sequence = entry_id.partition(b"-")
+    return int(milliseconds or 0), int(sequence or 0)

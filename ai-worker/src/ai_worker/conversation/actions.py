@@ -1,0 +1,78 @@
+"""What the conversation wants done: one dataclass an action, carried out in order by the call's runner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ai_worker.providers.base import ChatMessage
+from callbus import transcript
+
+LineAction = Literal["transfer", "digits", "play", "hangup"]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribe:
+    """Turn the caller's audio from `start_ms` to `end_ms` (media positions) into words.
+
+    It replaces an earlier revision of the same utterance, unless that one was a `part` of a long one.
+    """
+
+    utterance: int
+    revision: int
+    start_ms: int
+    end_ms: int
+    part: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Think:
+    """Ask the language model; answered by ReplyText…, then ReplyDone or ReplyFailed."""
+
+    reply: int
+    messages: tuple[ChatMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StopThinking:
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Synthesise a sentence and send it to the caller, after the ones before it."""
+
+    segment: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopSpeaking:
+    """Silence at once: stop synthesising, and `break` on the wire. What was heard comes back as Played events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Do something on the line; answered by ActionDone. The same `action_id` is carried out once at most."""
+
+    action_id: str
+    kind: LineAction
+    argument: str
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Append to the call's transcript."""
+
+    entry: transcript.Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The conversation is over."""
+
+    outcome: str
+    reason: str
+
+
+Action: TypeAlias = Transcribe | Think | StopThinking | Say | StopSpeaking | Act | Write | Finish

@@ -1,0 +1,159 @@
+"""What the conversation hears of: one dataclass an event. Media positions are ms of the caller's audio since the
+session began."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The caller is on the line, since `elapsed` s (not 0 after a take-over)."""
+
+    elapsed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The caller began to speak at media position `start_ms`; decided after `speech_ms` of speech."""
+
+    start_ms: int
+    speech_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechSustained:
+    """The caller has spoken for as long as it takes to interrupt."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """The caller's last speech was at media position `end_ms`, `silence_ms` ago; `ended_at` is its time by the
+    streamer's clock (epoch s)."""
+
+    end_ms: int
+    silence_ms: int
+    ended_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """The answer to `Transcribe`: the words, "" when there were none."""
+
+    utterance: int
+    revision: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscribeFailed:
+    utterance: int
+    revision: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyText:
+    """The next piece of the language model's answer."""
+
+    reply: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyDone:
+    reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFailed:
+    reply: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSound:
+    """The first audio of a segment came out of the TTS and is on its way to the streamer."""
+
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Synthesised:
+    """All audio of a segment, `ms` long, is on its way to the streamer."""
+
+    segment: str
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SynthesisFailed:
+    """No (more) audio will come for a segment."""
+
+    segment: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The playout clock's word: see callbus.media.Playback. `at` is the streamer's clock (epoch s)."""
+
+    state: Literal["started", "finished", "cut", "idle"]
+    segment: str
+    heard_ms: int
+    total_ms: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """The caller pressed a key."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionDone:
+    """The streamer carried an action out."""
+
+    action_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaReturned:
+    """The media connection came back: what was playing when it was lost may never be reported on."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The call's media is over."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Nothing but the time."""
+
+
+Event: TypeAlias = (
+    Begin
+    | SpeechStarted
+    | SpeechSustained
+    | SpeechStopped
+    | Transcribed
+    | TranscribeFailed
+    | ReplyText
+    | ReplyDone
+    | ReplyFailed
+    | FirstSound
+    | Synthesised
+    | SynthesisFailed
+    | Played
+    | Pressed
+    | ActionDone
+    | MediaReturned
+    | CallEnded
+    | Tick
+)

@@ -1,0 +1,75 @@
+"""What is done on the line (transfer, keys, hang-up): asked for until the streamer says that it is done, done once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ai_worker.conversation.actions import Act, LineAction
+from ai_worker.conversation.context import Context
+from ai_worker.conversation.history import PendingAction
+from callbus import transcript
+
+_OUTCOMES = {"transfer": "transferred", "hangup": "bot_ended"}
+_ATTEMPTS = 3
+
+
+class Line:
+    """At most one action is under way. After a transfer or a hang-up the bot is `leaving`."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._acting: PendingAction | None = None
+        self._attempts = 0
+        self.outcome: str | None = None
+
+    @property
+    def leaving(self) -> bool:
+        return self._acting is not None or self.outcome is not None
+
+    def plan(self, kind: LineAction, argument: str) -> PendingAction:
+        """An action that follows when what the bot says first was heard."""
+        action = PendingAction(f"{self._context.new_id()}-{kind}", kind, argument)
+        self._context.history.pending = action
+        self._write(action, "planned")
+        return action
+
+    def drop(self, action: PendingAction) -> None:
+        """The caller interrupted the announcement: it is not done."""
+        self._context.history.pending = None
+        self._write(action, "dropped")
+
+    def act(self, action: PendingAction) -> None:
+        if not action.asked:
+            action.asked = True
+            self._write(action, "asked")
+        if self._acting is not action:
+            self._attempts = 0
+        self._attempts += 1
+        self._acting = action
+        self._context.timers.cancel("silence", "turn")
+        self._context.emit(Act(action.action_id, action.kind, action.argument))
+        self._context.after("acting", self._context.options.acting_limit)
+
+    def act_again(self) -> bool:
+        """No answer from the streamer yet; False when there is nothing more to try."""
+        if self._acting is None:
+            return True
+        if self._attempts >= _ATTEMPTS:
+            return False
+        self.act(self._acting)
+        return True
+
+    def done(self, action_id: str) -> bool:
+        """The streamer did it; whether that was what was asked for."""
+        action = self._acting
+        if action is None or action.action_id != action_id:
+            return False
+        self._acting = None
+        self._context.timers.cancel("acting")
+        self._context.history.pending = None
+        self._write(action, "done")
+        self.outcome = _OUTCOMES.get(action.kind)
+        return True
+
+    def _write(self, action: PendingAction, state: Literal["planned", "asked", "done", "dropped"]) -> None:
+        self._context.write(transcript.Acted(self._context.now, action.action_id, action.kind, action.argument, state))

@@ -1,0 +1,323 @@
+"""The conversation: joins the caller's ear, the bot's speaker, the line and the timers into turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ai_worker.conversation import events as ev
+from ai_worker.conversation.actions import Action, Finish
+from ai_worker.conversation.context import Context
+from ai_worker.conversation.ear import Ear
+from ai_worker.conversation.endpointing import is_backchannel
+from ai_worker.conversation.history import History
+from ai_worker.conversation.line import Line
+from ai_worker.conversation.persona import Persona, TurnTaking
+from ai_worker.conversation.speaker import Speaker
+from ai_worker.conversation.stages import Stages
+from callbus import transcript
+
+FAILED = "failed"
+
+
+class Conversation:
+    """Feed it events and the time with `handle`, carry out the actions in order, and wake it at `next_wake`.
+
+    Times are s on one clock that never goes back and reads like epoch seconds. `history` is another worker's, after a
+    take-over; `prefix` makes the ids of sentences and actions unlike those of any other worker of this call.
+    """
+
+    def __init__(
+        self, persona: Persona, options: TurnTaking | None = None, *, history: History | None = None, prefix: str = "1"
+    ) -> None:
+        self._context = Context(persona, options or TurnTaking(), history or History(), prefix)
+        self._timers = self._context.timers
+        self._line = Line(self._context)
+        self._speaker = Speaker(self._context, self._line, self._bot_silent)
+        self._ear = Ear(self._context)
+        self._prompts = 0
+        self._reprompted = False
+        self._keys = ""
+        self._resuming = False
+        self.finished = False
+        speaker = self._speaker
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            ev.Begin: self._begin,
+            ev.SpeechStarted: self._speech_started,
+            ev.SpeechSustained: self._speech_sustained,
+            ev.SpeechStopped: self._speech_stopped,
+            ev.Transcribed: self._transcribed,
+            ev.TranscribeFailed: self._transcribe_failed,
+            ev.ReplyText: speaker.reply_text,
+            ev.ReplyDone: speaker.reply_done,
+            ev.ReplyFailed: speaker.reply_failed,
+            ev.FirstSound: speaker.first_sound,
+            ev.Synthesised: speaker.synthesised,
+            ev.SynthesisFailed: speaker.synthesis_failed,
+            ev.Played: self._played,
+            ev.Pressed: self._pressed,
+            ev.ActionDone: self._action_done,
+            ev.MediaReturned: self._media_returned,
+            ev.CallEnded: self._call_ended,
+            ev.Tick: lambda _: None,
+        }
+        self._on_timer: dict[str, Callable[[], None]] = {
+            "turn": self._turn_over,
+            "transcribing": lambda: self._not_understood("no answer in time"),
+            "monologue": self._long_speech,
+            "interruption": speaker.resume,
+            "thinking": speaker.thinking_too_long,
+            "speaking": speaker.no_news,
+            "silence": self._caller_silent,
+            "keys": self._keys_complete,
+            "acting": self._no_answer_from_the_line,
+            "leaving": lambda: self._finish(self._line.outcome or FAILED, "the media connection stayed open"),
+            "longest": self._too_long,
+            "resuming": self._go_on,
+        }
+
+    @property
+    def state(self) -> str:
+        """One word for people who watch: listening, thinking, speaking, leaving."""
+        if self._line.leaving:
+            return "leaving"
+        reply = self._speaker.reply
+        if reply is None or reply.paused:
+            return "listening"
+        return "speaking" if reply.heard else "thinking"
+
+    @property
+    def history(self) -> History:
+        return self._context.history
+
+    @property
+    def next_wake(self) -> float | None:
+        """When `handle` wants to be called with a Tick, if nothing else happens before."""
+        return None if self.finished else self._timers.next()
+
+    def handle(self, event: ev.Event, now: float) -> list[Action]:
+        """What is to be done about `event`, and about the timers that are due by `now`."""
+        self._context.out = []
+        if not self.finished:
+            self._context.now = max(self._context.now, now)
+            # The event first: one that came in time is not undone by a timer that is only noticed now.
+            self._handlers[type(event)](event)
+            while name := self._timers.pop_due(self._context.now):
+                self._on_timer[name]()
+        return self._context.out
+
+    # --- the call begins, comes back, ends
+
+    def _begin(self, event: ev.Begin) -> None:
+        self._context.after("longest", max(0.0, self._context.persona.longest_call_s - event.elapsed))
+        if not self.history.said:
+            self._speaker.speak(self._context.persona.greeting)
+            return
+        # Another worker's conversation: the streamer tells what was heard of its last words.
+        self._speaker.stop_all()
+        if self.history.pending and self.history.pending.asked:
+            self._line.act(self.history.pending)
+            return
+        self._resuming = True
+        self._context.after("resuming", self._context.options.speaking_limit)
+
+    def _go_on(self) -> None:
+        """Take up the conversation of a worker that is gone, where it was left."""
+        self._end_resuming()
+        unheard, pending = self.history.unheard_ending(), self.history.pending
+        if unheard or pending:
+            self._speaker.continue_with(unheard, pending, paused=self._ear.busy)
+        elif self._ear.busy:
+            return
+        elif self.history.unanswered:
+            self._speaker.answer(str(self.history.said[-1]))
+        else:
+            self._arm_silence()
+
+    def _end_resuming(self) -> None:
+        self._resuming = False
+        self._timers.cancel("resuming")
+        self._speaker.settle_unknown()
+
+    def _media_returned(self, _event: ev.MediaReturned) -> None:
+        reply = self._speaker.reply
+        if reply and not self._ear.busy:
+            self._speaker.pause()
+            self._speaker.settle_unknown()
+            self._timers.cancel("interruption")
+            self._speaker.resume()
+        self._line.act_again()
+
+    def _call_ended(self, event: ev.CallEnded) -> None:
+        self._finish(self._line.outcome or "caller_left", event.reason)
+
+    def _finish(self, outcome: str, reason: str) -> None:
+        self._speaker.abandon()
+        self._timers.clear()
+        self.finished = True
+        self._context.write(transcript.Finished(self._context.now, outcome, reason))
+        self._context.emit(Finish(outcome, reason))
+
+    def _too_long(self) -> None:
+        if self._line.leaving:
+            return
+        self._context.note("the longest duration of a call is reached")
+        self._speaker.abandon()
+        self._ear.close()
+        self._timers.clear()
+        self._speaker.say_goodbye()
+
+    # --- the caller speaks
+
+    def _speech_started(self, event: ev.SpeechStarted) -> None:
+        if not self._line.leaving:
+            self._ear.started(event)
+            self._timers.cancel("turn", "silence", "transcribing", "interruption")
+
+    def _speech_sustained(self, _event: ev.SpeechSustained) -> None:
+        reply = self._speaker.reply
+        if self._ear.utterance and reply and reply.interruptible and not reply.paused:
+            self._speaker.pause()
+
+    def _speech_stopped(self, event: ev.SpeechStopped) -> None:
+        if self._ear.stopped(event) and self._speaker.reply and self._speaker.reply.paused:
+            self._context.after("interruption", self._context.options.false_interruption)
+
+    def _long_speech(self) -> None:
+        self._ear.divide()
+
+    def _transcribed(self, event: ev.Transcribed) -> None:
+        if self._ear.understood_part(event):
+            if self._ear.noisy:
+                # Half a minute of sound without a word: behave as if nobody spoke.
+                self._nothing_said()
+            return
+        utterance = self._ear.understood(event)
+        if utterance is None:
+            return
+        self._timers.cancel("transcribing", "interruption")
+        if not utterance.text:
+            self._nothing_said()
+            return
+        self._speaker.stages.understood(utterance, self._context.now)
+        reply = self._speaker.reply
+        if reply and reply.heard and is_backchannel(utterance.text):
+            self._context.note(f"backchannel: {utterance.text}")
+            self._ear.close()
+            self._speaker.resume()
+        elif reply is None or reply.interruptible:
+            self._timers.set("turn", self._ear.turn_ends_at(utterance))
+
+    def _transcribe_failed(self, event: ev.TranscribeFailed) -> None:
+        if self._ear.current(event.utterance, event.revision):
+            self._not_understood(event.reason)
+
+    def _not_understood(self, reason: str) -> None:
+        self._timers.cancel("transcribing", "interruption")
+        self._ear.close()
+        self._context.note(f"speech-to-text failed: {reason}")
+        self._speaker.abandon()
+        self._speaker.apologise(self._context.persona.reprompt)
+
+    def _nothing_said(self) -> None:
+        """Noise, a cough, nothing the STT could make words of: what the bot was doing goes on."""
+        utterance, reply = self._ear.utterance, self._speaker.reply
+        self._ear.close_unless_speaking()
+        if reply:
+            if reply.paused:
+                self._context.note("false interruption")
+            self._speaker.resume()
+        elif self._resuming or self._line.leaving:
+            return
+        elif utterance and utterance.length_s >= self._context.options.unclear_speech and not self._reprompted:
+            self._reprompted = True
+            self._speaker.speak(self._context.persona.reprompt)
+        else:
+            self._arm_silence()
+
+    def _turn_over(self) -> None:
+        utterance = self._ear.utterance
+        if utterance is None or not utterance.text or self._ear.speaking:
+            return
+        self._ear.close()
+        self._speaker.stages.turn_over(self._context.now)
+        self._caller_turn(utterance.text, utterance.ended_at - utterance.length_s, utterance.ended_at)
+
+    def _caller_turn(self, text: str, started_at: float, ended_at: float) -> None:
+        if self._resuming:
+            self._end_resuming()
+            if self.history.pending:
+                self._line.drop(self.history.pending)
+        self._speaker.abandon()
+        self._timers.cancel("turn", "silence", "interruption")
+        self._prompts = 0
+        self._reprompted = False
+        self.history.turn += 1
+        self.history.caller(text)
+        self._context.write(transcript.CallerSaid(ended_at, started_at, self.history.turn, text, ""))
+        self._speaker.answer(text)
+
+    def _pressed(self, event: ev.Pressed) -> None:
+        if self._line.leaving:
+            return
+        if event.digit != "#":
+            self._keys += event.digit
+            self._timers.cancel("silence")
+            self._context.after("keys", self._context.options.key_pause)
+        elif self._keys:
+            self._keys_complete()
+
+    def _keys_complete(self) -> None:
+        self._timers.cancel("keys")
+        keys, self._keys = self._keys, ""
+        if self._line.leaving:
+            return
+        now = self._context.now
+        self._context.write(transcript.CallerPressed(now, keys))
+        self._speaker.stages = Stages()
+        self._caller_turn(f"(pressed {keys})", now, now)
+
+    # --- nobody speaks
+
+    def _played(self, event: ev.Played) -> None:
+        self._speaker.played(event)
+        if self._resuming and event.state == "idle":
+            self._go_on()
+
+    def _bot_silent(self) -> None:
+        utterance = self._ear.utterance
+        if utterance and utterance.text and not self._ear.speaking:
+            # Said while the bot could not be interrupted.
+            self._timers.set("turn", self._ear.turn_ends_at(utterance))
+        else:
+            self._arm_silence()
+
+    def _arm_silence(self) -> None:
+        if not (self._speaker.reply or self._ear.busy or self._line.leaving or self._keys):
+            self._context.after("silence", self._context.options.silence_prompt)
+
+    def _caller_silent(self) -> None:
+        if self._speaker.reply or self._ear.busy or self._line.leaving:
+            return
+        prompts = self._context.persona.silence_prompts
+        if self._prompts < len(prompts):
+            self._prompts += 1
+            self._speaker.speak(prompts[self._prompts - 1])
+        else:
+            self._context.note("the caller stayed silent")
+            self._speaker.say_goodbye()
+
+    # --- the line
+
+    def _action_done(self, event: ev.ActionDone) -> None:
+        if not self._line.done(event.action_id):
+            return
+        if self._line.outcome:
+            self._timers.clear()
+            self._context.after("leaving", self._context.options.leaving_limit)
+        else:
+            self._arm_silence()
+
+    def _no_answer_from_the_line(self) -> None:
+        if not self._line.act_again():
+            self._finish(FAILED, "the streamer did not answer")

@@ -1,0 +1,183 @@
+"""The bot's voice: one reply as it is written, spoken, heard, held back and resumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ai_worker.conversation.actions import Say, StopSpeaking
+from ai_worker.conversation.context import Context
+from ai_worker.conversation.events import Played
+from ai_worker.conversation.history import PendingAction, Segment
+from ai_worker.conversation.sentences import SentenceSplitter
+from callbus import transcript
+
+
+@dataclass(slots=True)
+class Reply:
+    """One answer, from the first thought to the last word heard.
+
+    `turn` is the caller's turn that it answers (0: a greeting or prompt of the bot's own). `paused` holds sentences
+    back while it is not clear whether the caller really interrupts.
+    """
+
+    id: int
+    turn: int
+    interruptible: bool = True
+    thinking: bool = False
+    paused: bool = False
+    line_lost: bool = False
+    resume_when_silent: bool = False
+    action: PendingAction | None = None
+    splitter: SentenceSplitter = field(default_factory=SentenceSplitter)
+    waiting: list[str] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+    failed_segments: int = 0
+
+    @property
+    def unsettled(self) -> list[Segment]:
+        return [segment for segment in self.segments if not segment.settled]
+
+    @property
+    def finished(self) -> bool:
+        return not (self.thinking or self.paused or self.waiting or self.unsettled)
+
+    @property
+    def sentences(self) -> int:
+        return len(self.segments) + len(self.waiting)
+
+    @property
+    def heard(self) -> bool:
+        """Whether the caller has heard, or is hearing, any of it."""
+        return any(segment.heard or segment.playing for segment in self.segments)
+
+
+class Mouth:
+    """Speaks at most one reply at a time."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._history = context.history
+        # Sentences that get no more audio: the streamer's next word on them, or its silence, is final.
+        self._stopped: set[str] = set()
+        self.reply: Reply | None = None
+
+    def write(self, text: str) -> None:
+        """More text of the reply."""
+        if self.reply:
+            self.say(self.reply.splitter.feed(text))
+
+    def written(self) -> None:
+        """The reply's text is whole."""
+        if self.reply:
+            self.reply.thinking = False
+            self.say(self.reply.splitter.flush())
+
+    def say(self, sentences: list[str]) -> None:
+        """Whole sentences that belong to the reply."""
+        reply = self.reply
+        if reply is None:
+            return
+        if reply.paused:
+            reply.waiting += sentences
+            return
+        for text in sentences:
+            segment = Segment(self._context.new_id(), text, reply.turn)
+            reply.segments.append(segment)
+            self._history.bot(segment)
+            self._context.write(transcript.BotSays(self._context.now, segment.id, text, reply.turn))
+            self._context.emit(Say(segment.id, text))
+
+    def pause(self) -> None:
+        """Be silent, but keep what is left: the caller may not have meant it."""
+        reply = self.reply
+        if reply and not reply.paused:
+            reply.paused = True
+            self._hush(reply)
+
+    def resume(self) -> None:
+        """Go on where the reply was cut."""
+        reply = self.reply
+        if reply is None or not reply.paused:
+            return
+        if reply.unsettled:
+            # What was heard is on its way from the streamer; without it, words would be said twice.
+            reply.resume_when_silent = True
+            return
+        reply.paused = reply.resume_when_silent = reply.line_lost = False
+        left = [segment.unheard for segment in reply.segments if segment.interrupted]
+        for segment in reply.segments:
+            # Nobody interrupted, as it turned out: the model is not told so.
+            segment.interrupted = False
+        sentences = [text for text in left if text] + reply.waiting
+        reply.waiting = []
+        self.say(sentences)
+
+    def abandon(self) -> Reply | None:
+        """Drop the reply for good; what was heard of it stays in the history."""
+        reply, self.reply = self.reply, None
+        if reply:
+            self._hush(reply)
+        return reply
+
+    def stop_all(self) -> None:
+        """No sentence gets more audio from anyone."""
+        self._stopped.update(segment.id for segment in self._history.unsettled)
+
+    def synthesised(self, segment_id: str, ms: int) -> None:
+        if segment := self._history.segments.get(segment_id):
+            segment.synthesised_ms = ms
+
+    def failed(self, segment_id: str) -> None:
+        """No (more) audio will come for this segment."""
+        segment = self._history.segments.get(segment_id)
+        if segment is None or segment.settled:
+            return
+        segment.failed = True
+        if self.reply and segment in self.reply.segments:
+            self.reply.failed_segments += 1
+        if not segment.playing:
+            self._settle(segment, "", interrupted=True)
+
+    def settle_unknown(self) -> None:
+        """Count what is not known to be heard as unheard."""
+        for segment in self._history.unsettled:
+            self._settle(segment, "", interrupted=True)
+        self._stopped.clear()
+
+    def played(self, event: Played) -> Segment | None:
+        """What the streamer says of the audio; the segment that began to be heard just now, if one did."""
+        if event.state == "idle":
+            for other in self._history.unsettled:
+                if other.id in self._stopped:
+                    self._settle(other, "", interrupted=True)
+            self._stopped.clear()
+            if self.reply and self.reply.resume_when_silent:
+                self.resume()
+            return None
+        segment = self._history.segments.get(event.segment)
+        if segment is None or segment.settled:
+            return None
+        if event.state == "started":
+            segment.playing = True
+            segment.started_at = event.at
+            return segment
+        if event.state == "finished" and not segment.failed:
+            heard = segment.text
+        else:
+            heard = segment.heard_by(event.heard_ms, event.total_ms)
+        if event.state == "cut" and event.segment not in self._stopped and self.reply:
+            # Nobody here asked for it: the line was lost. The rest waits for its return.
+            self.reply.paused = self.reply.line_lost = True
+        self._settle(segment, heard, interrupted=heard != segment.text)
+        return None
+
+    def _hush(self, reply: Reply) -> None:
+        if unsettled := reply.unsettled:
+            self._stopped.update(segment.id for segment in unsettled)
+            self._context.emit(StopSpeaking())
+
+    def _settle(self, segment: Segment, heard: str, *, interrupted: bool) -> None:
+        segment.heard = heard
+        segment.interrupted = interrupted
+        segment.playing = False
+        self._context.write(transcript.BotHeard(self._context.now, segment.id, heard, interrupted, segment.started_at))

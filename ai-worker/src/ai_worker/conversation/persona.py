@@ -1,0 +1,67 @@
+"""What the state machine needs to know of the bot: its fixed sentences, its limits, its scripted answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ai_worker.conversation.actions import LineAction
+from ai_worker.conversation.endpointing import EndpointingOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Scripted:
+    """An answer that needs no language model: what to say, and what to do once it was heard."""
+
+    say: str
+    kind: LineAction | None = None
+    argument: str = ""
+
+
+def _no_script(_text: str) -> Scripted | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """One bot. Texts may be several sentences; an empty one is not said."""
+
+    greeting: str
+    instructions: str = ""
+    apology: str = "I am sorry, something went wrong on my side."
+    reprompt: str = "Sorry, I did not catch that."
+    silence_prompts: tuple[str, ...] = ("Are you still there?", "I am still here if you need anything.")
+    goodbye: str = "I will hang up now. Goodbye."
+    allow_interruptions: bool = True
+    fallback_number: str = ""
+    """Where callers go when providers keep failing; "" for nowhere: then the bot says goodbye."""
+    longest_call_s: float = 1800.0
+    script: Callable[[str], Scripted | None] = field(default=_no_script)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaking:
+    """Times (s) of the turn-taking."""
+
+    endpointing: EndpointingOptions = field(default_factory=EndpointingOptions)
+    pre_roll: float = 0.3
+    """Audio before the onset that goes to the STT: the first consonant is often below the VAD's threshold."""
+    post_roll: float = 0.2
+    false_interruption: float = 1.5
+    """Interrupted, and no words after this long: the bot goes on where it was cut."""
+    silence_prompt: float = 8.0
+    unclear_speech: float = 1.0
+    """Speech at least this long in which no words were found is asked for again."""
+    thinking_limit: float = 12.0
+    transcribing_limit: float = 8.0
+    longest_part: float = 25.0
+    """Speech without a pause is transcribed in parts of this length: Whisper's window is 30 s."""
+    speaking_limit: float = 10.0
+    """Without any news of what is being spoken for this long, it is given up."""
+    line_lost_limit: float = 15.0
+    """A reply that a lost connection cut waits this long for its return: a little more than the streamer does."""
+    acting_limit: float = 3.0
+    leaving_limit: float = 10.0
+    key_pause: float = 2.0
+    """Keys pressed are one input when no other follows for this long (or # ends it)."""
+    failures_tolerated: int = 2

@@ -1,0 +1,67 @@
+"""Cuts a stream of text into sentences to be spoken: the first may be a clause, so that speech begins early."""
+
+from __future__ import annotations
+
+import re
+
+MIN_CHARS = 20
+MAX_CHARS = 220
+
+_ABBREVIATIONS = frozenset("mr mrs ms dr st no vs etc e.g i.e a.m p.m prof sr jr approx".split())
+_SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|\n+")
+_CLAUSE_END = re.compile(r"[,;:–—](?=\s)")
+_MARKUP = re.compile(r"[*_`#]+|^\s*[-•]\s+", re.MULTILINE)
+
+
+class SentenceSplitter:
+    """`feed` takes text as it comes and gives the sentences that are whole; `flush` gives the rest.
+
+    With `early`, the first piece may end at a comma.
+    """
+
+    def __init__(self, *, early: bool = True) -> None:
+        self._pending = ""
+        self._first = early
+
+    def feed(self, text: str) -> list[str]:
+        self._pending += text
+        found = []
+        while (cut := self._cut()) is not None:
+            sentence, self._pending = self._pending[:cut], self._pending[cut:]
+            if spoken := _spoken(sentence):
+                found.append(spoken)
+                self._first = False
+        return found
+
+    def flush(self) -> list[str]:
+        rest, self._pending = _spoken(self._pending), ""
+        return [rest] if rest else []
+
+    def _cut(self) -> int | None:
+        for match in _SENTENCE_END.finditer(self._pending):
+            if len(_spoken(self._pending[: match.end()])) >= MIN_CHARS and not self._abbreviated(match.start()):
+                return match.end()
+        if self._first:
+            for match in _CLAUSE_END.finditer(self._pending):
+                if len(_spoken(self._pending[: match.end()])) >= MIN_CHARS:
+                    return match.end()
+        if len(self._pending) > MAX_CHARS:
+            # A run-on answer is cut between words rather than kept from the caller.
+            return self._pending.rfind(" ", 0, MAX_CHARS) + 1 or MAX_CHARS
+        return None
+
+    def _abbreviated(self, end: int) -> bool:
+        before = self._pending[:end].rsplit(None, 1)
+        return bool(before) and before[-1].lower().lstrip("(\"'") in _ABBREVIATIONS
+
+
+def split_sentences(text: str) -> list[str]:
+    """A whole text as sentences, none of them a mere clause."""
+    splitter = SentenceSplitter(early=False)
+    return splitter.feed(text) + splitter.flush()
+
+
+def _spoken(text: str) -> str:
+    """Text as it is said: without markup, white space folded; "" when nothing in it can be said."""
+    folded = " ".join(_MARKUP.sub("", text).split())
+    return folded if any(c.isalnum() for c in folded) else ""

@@ -1,0 +1,41 @@
+"""Where the time of one answer goes: the moments of a turn, in ms after the end of the caller's speech."""
+
+from __future__ import annotations
+
+from ai_worker.conversation.ear import Utterance
+from callbus import transcript
+
+
+class Stages:
+    """The moments of the turn that is being answered, by the worker's clock; each counts the first time only."""
+
+    def __init__(self) -> None:
+        self._speech_end: float | None = None
+        self._ended_at = 0.0
+        self._turn_ended = False
+        self._marks: dict[str, float] = {}
+
+    def understood(self, utterance: Utterance, now: float) -> None:
+        """The words of an utterance are there; a later pause of the same turn begins anew."""
+        self._speech_end = utterance.stopped_at
+        self._ended_at = utterance.ended_at
+        self._turn_ended = False
+        self._marks = {}
+        self.mark("stt_final", now)
+
+    def turn_over(self, now: float) -> None:
+        self._turn_ended = True
+        self.mark("turn_end", now)
+
+    def mark(self, stage: str, now: float) -> None:
+        if self._speech_end is not None and stage not in self._marks:
+            self._marks[stage] = round((now - self._speech_end) * 1000, 1)
+
+    def heard(self, turn: int, at: float, now: float) -> transcript.TurnTimed | None:
+        """The bot's first audio is heard: the turn's times, once. `at` is by the streamer's clock."""
+        if not turn or self._speech_end is None or not self._turn_ended:
+            return None
+        self.mark("playing", now)
+        timed = transcript.TurnTimed(now, turn, self._marks, round((at - self._ended_at) * 1000, 1))
+        self._speech_end = None
+        return timed

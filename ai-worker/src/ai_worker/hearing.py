@@ -1,0 +1,69 @@
+"""One call's incoming audio on the worker: what was said lately, when it was said, and whether it is speech."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from ai_worker.conversation import events as ev
+from ai_worker.vad import SpeechGate, SpeechStarted, VadSession
+from callbus.pcm import bytes_in, duration_ms
+
+KEPT_MS = 60_000
+BARGE_IN_MS = 300
+
+
+class Hearing:
+    """Positions are ms of audio that this worker has received of the call; a reconnect doesn't turn them back."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self.vad = VadSession(sample_rate)
+        self._gate = SpeechGate()
+        self._audio = bytearray()
+        self._dropped = 0
+        self._sustained = False
+        # (position ms, streamer's clock) of the chunks that came lately.
+        self._clock: deque[tuple[float, float]] = deque(maxlen=500)
+
+    @property
+    def position_ms(self) -> float:
+        """Where the next chunk begins."""
+        return duration_ms(self._dropped + len(self._audio), self.sample_rate)
+
+    def receive(self, pcm: bytes, at: float) -> None:
+        """Keep a chunk that reached the streamer at `at` (epoch s)."""
+        self._clock.append((self.position_ms, at))
+        self._audio += pcm
+        kept = bytes_in(KEPT_MS, self.sample_rate)
+        if len(self._audio) > 2 * kept:
+            # Cut in large steps: moving the rest costs as much as a copy.
+            excess = len(self._audio) - kept
+            del self._audio[:excess]
+            self._dropped += excess
+
+    def cut(self, start_ms: int, end_ms: int) -> bytes:
+        """The audio between two positions, as far as it is there: s16le mono."""
+        start = max(0, bytes_in(start_ms, self.sample_rate) - self._dropped)
+        return bytes(self._audio[start : max(start, bytes_in(end_ms, self.sample_rate) - self._dropped)])
+
+    def at(self, position_ms: float) -> float:
+        """When the audio at a position reached the streamer, by its clock (epoch s)."""
+        for position, at in reversed(self._clock):
+            if position <= position_ms:
+                return at + (position_ms - position) / 1000
+        return self._clock[0][1] if self._clock else 0.0
+
+    def judge(self, at_ms: int, probability: float) -> list[ev.Event]:
+        """What the next window means for the conversation."""
+        found: list[ev.Event] = []
+        for verdict in self._gate.push(at_ms, probability):
+            if isinstance(verdict, SpeechStarted):
+                self._sustained = False
+                found.append(ev.SpeechStarted(verdict.at_ms, round(self.position_ms - verdict.at_ms)))
+            else:
+                silence_ms = round(self.position_ms - verdict.at_ms)
+                found.append(ev.SpeechStopped(verdict.at_ms, silence_ms, self.at(verdict.at_ms)))
+        if self._gate.speaking and not self._sustained and self._gate.speech_ms >= BARGE_IN_MS:
+            self._sustained = True
+            found.append(ev.SpeechSustained())
+        return found

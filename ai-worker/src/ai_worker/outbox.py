@@ -1,0 +1,69 @@
+"""One call's way out to Redis: transcript entries and commands, in order, outliving an outage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from callbus import commands, keys, transcript
+from callbus.broker import Broker, until_available, xadd
+
+_MOST = 2_000
+
+
+class OutboxFull(Exception):
+    """Redis has been away for so long that a call's messages no longer fit."""
+
+
+class Outbox:
+    """`put` what is to be sent; `run` sends it. The call's streamer may change at any time."""
+
+    def __init__(self, broker: Broker, call_id: str) -> None:
+        self._broker = broker
+        self._call_id = call_id
+        self._waiting: list[tuple[Any, ...]] = []
+        self._wake = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.streamer = ""
+
+    def send(self, command: commands.Command) -> None:
+        self._put(
+            xadd(
+                keys.commands(self.streamer),
+                commands.encode(command),
+                maxlen=keys.COMMANDS_MAXLEN,
+                # A streamer that is gone must not get its stream back.
+                create=False,
+            )
+        )
+
+    def write(self, entry: transcript.Entry) -> None:
+        name = keys.transcript(self._call_id)
+        self._put(xadd(name, transcript.encode(entry), maxlen=keys.TRANSCRIPT_MAXLEN))
+        self._put(("EXPIRE", name, keys.CALL_TTL_S))
+
+    async def run(self) -> None:
+        """Send until cancelled; what was taken up is sent whole."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                await until_available(self._sender(batch))
+            self._empty.set()
+
+    async def flushed(self) -> None:
+        """Wait until everything put so far is in Redis."""
+        await self._empty.wait()
+
+    def _sender(self, batch: list[tuple[Any, ...]]) -> Callable[[], Any]:
+        return lambda: self._broker.pipeline(batch)
+
+    def _put(self, command: tuple[Any, ...]) -> None:
+        if len(self._waiting) >= _MOST:
+            raise OutboxFull(f"call {self._call_id}: {_MOST} messages wait for Redis")
+        self._waiting.append(command)
+        self._empty.clear()
+        self._wake.set()

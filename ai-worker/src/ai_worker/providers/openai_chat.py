@@ -1,0 +1,215 @@
+"""Streaming chat completions by OpenAI or any server that speaks its API (llama.cpp, vLLM, …)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from openai import AsyncStream, Omit, omit
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam, ChatCompletionToolUnionParam
+from openai.types.chat.chat_completion_chunk import Choice, ChoiceDeltaToolCall
+
+from ai_worker.providers._http_errors import OPENAI_ERRORS, is_stale_connection
+from ai_worker.providers._openai_client import OPENAI_URL, OpenAiClient
+from ai_worker.providers.base import ChatMessage, TextDelta, ToolCall, ToolSpec
+
+# These refuse `max_tokens` in favour of `max_completion_tokens`, which older compatible servers don't know.
+NEWER_LIMIT_MODELS = ("o1", "o3", "o4", "gpt-5")
+# What follows a finish reason (usage, [DONE]) comes at once; waiting for it keeps the connection usable.
+TAIL_TIMEOUT_S = 0.25
+
+
+class OpenAiChat:
+    """A LanguageModel over POST {base_url}/chat/completions.
+
+    `temperature`, `max_tokens` and `extra_body` (further parameters of the request, as the server names them) are
+    sent only when given. Times are in seconds: `first_token_timeout` counts from the request to the first text or
+    tool call, connecting included; `between_tokens_timeout` from one piece of the stream to the next.
+    Raises ValueError for a key that can't be sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        model: str = "gpt-4o-mini",
+        base_url: str = OPENAI_URL,
+        name: str = "openai-chat",
+        temperature: float | None = None,
+        max_tokens: int | None = None,
+        extra_body: Mapping[str, object] | None = None,
+        connect_timeout: float = 2.0,
+        first_token_timeout: float = 4.0,
+        between_tokens_timeout: float = 3.0,
+    ) -> None:
+        self.name = name
+        self._model = model
+        self._temperature = omit if temperature is None else temperature
+        newer = model.startswith(NEWER_LIMIT_MODELS)
+        self._max_tokens: int | Omit = omit if max_tokens is None or newer else max_tokens
+        self._max_completion_tokens: int | Omit = omit if max_tokens is None or not newer else max_tokens
+        self._extra_body = dict(extra_body or {})
+        self._first_token_timeout = first_token_timeout
+        self._between_tokens_timeout = between_tokens_timeout
+        self._client = OpenAiClient(
+            name,
+            api_key=api_key,
+            base_url=base_url,
+            connect_timeout=connect_timeout,
+            read_timeout=max(first_token_timeout, between_tokens_timeout),
+        )
+        self._errors = self._client.errors
+        # The SDK imports a resource when it is first asked for; that is not to happen within a call.
+        self._completions = self._client.sdk.chat.completions
+
+    async def stream(
+        self, messages: Sequence[ChatMessage], *, tools: Sequence[ToolSpec] = ()
+    ) -> AsyncGenerator[TextDelta | ToolCall]:
+        """See LanguageModel.stream. A stream that ends without a finish reason raises: the answer was cut."""
+        loop = asyncio.get_running_loop()
+        deadline, allowed, awaited = (
+            loop.time() + self._first_token_timeout,
+            self._first_token_timeout,
+            "the first token",
+        )
+        chunks = await self._open(messages, tools, deadline)
+        answer = _Answer()
+        try:
+            while (chunk := await self._next(chunks, deadline, awaited, allowed)) is not None:
+                for choice in chunk.choices or ():
+                    for piece in answer.feed(choice):
+                        yield piece
+                if answer.finish_reason is not None:
+                    break
+                if answer.begun:
+                    allowed, awaited = self._between_tokens_timeout, "the next token"
+                    deadline = loop.time() + allowed
+            for call in answer.calls():
+                if answer.finish_reason == "length" and not _is_json(call.arguments):
+                    raise self._errors.refused(f"the call of tool {call.name} was cut off by max_tokens: raise it")
+                if answer.finish_reason is not None:
+                    yield call
+            if answer.finish_reason is None:
+                raise self._errors.failed("the stream ended before the answer was complete")
+            if answer.finish_reason == "content_filter" and not answer.begun:
+                raise self._errors.refused("the answer was withheld by the content filter")
+            await self._drain(chunks)
+        finally:
+            await chunks.close()
+
+    async def warm(self) -> None:
+        """Open a connection. Raises ProviderError, also for a key that is not accepted."""
+        await self._client.warm(self._first_token_timeout)
+
+    async def aclose(self) -> None:
+        """Close the connections, running answers included."""
+        await self._client.aclose()
+
+    async def _open(
+        self, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec], deadline: float
+    ) -> AsyncStream[ChatCompletionChunk]:
+        stale_seen = False
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await self._completions.create(
+                        model=self._model,
+                        messages=[_message(message) for message in messages],
+                        tools=[_tool(tool) for tool in tools] or omit,
+                        temperature=self._temperature,
+                        max_tokens=self._max_tokens,
+                        max_completion_tokens=self._max_completion_tokens,
+                        extra_body=self._extra_body or None,
+                        stream=True,
+                    )
+            except TimeoutError:
+                raise self._errors.timeout("the first token", self._first_token_timeout) from None
+            except OPENAI_ERRORS as error:
+                if stale_seen or not is_stale_connection(error):
+                    raise self._errors.from_openai(error) from None
+                stale_seen = True
+
+    async def _next(
+        self, chunks: AsyncStream[ChatCompletionChunk], deadline: float, awaited: str, allowed: float
+    ) -> ChatCompletionChunk | None:
+        # The deadline is on the parsed piece: a server's keep-alive comments must not count as an answer.
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await anext(chunks, None)
+        except TimeoutError:
+            raise self._errors.timeout(awaited, allowed) from None
+        except OPENAI_ERRORS as error:
+            raise self._errors.from_openai(error) from None
+
+    async def _drain(self, chunks: AsyncStream[ChatCompletionChunk]) -> None:
+        # The answer is whole: whatever goes wrong now costs a new connection, not the turn.
+        try:
+            async with asyncio.timeout(TAIL_TIMEOUT_S):
+                while await anext(chunks, None) is not None:
+                    pass
+        except (TimeoutError, *OPENAI_ERRORS):
+            return
+
+
+class _Answer:
+    """Puts the deltas of one answer together."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.finish_reason: str | None = None
+        self._calls: list[dict[str, str]] = []
+        self._by_index: dict[int, dict[str, str]] = {}
+
+    def feed(self, choice: Choice) -> Iterator[TextDelta]:
+        if choice.finish_reason is not None:
+            self.finish_reason = choice.finish_reason
+        if choice.delta.content:
+            self.begun = True
+            yield TextDelta(choice.delta.content)
+        for delta in choice.delta.tool_calls or ():
+            self.begun = True
+            self._feed_call(delta)
+
+    def calls(self) -> list[ToolCall]:
+        return [ToolCall(call["id"], call["name"], call["arguments"] or "{}") for call in self._calls]
+
+    def _feed_call(self, delta: ChoiceDeltaToolCall) -> None:
+        call = self._by_index.get(delta.index)
+        # Some compatible servers number every call 0: a new id begins a new call.
+        if call is None or (delta.id and call["id"] != delta.id):
+            call = {"id": delta.id or f"call_{len(self._calls)}", "name": "", "arguments": ""}
+            self._calls.append(call)
+            self._by_index[delta.index] = call
+        if delta.function is not None:
+            call["name"] += delta.function.name or ""
+            call["arguments"] += delta.function.arguments or ""
+
+
+def _message(message: ChatMessage) -> ChatCompletionMessageParam:
+    wire: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        wire["content"] = message.content or None
+        wire["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        wire["tool_call_id"] = message.tool_call_id
+    return cast(ChatCompletionMessageParam, wire)
+
+
+def _tool(tool: ToolSpec) -> ChatCompletionToolUnionParam:
+    return {
+        "type": "function",
+        "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
+    }
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,79 @@
+"""Reads the in streams of all calls that this worker holds: one XREAD and one voice-activity batch for them all."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from ai_worker.call import CallTask
+from ai_worker.vad import VadService
+from callbus import keys, media
+from callbus.broker import Broker
+from callbus.errors import BadMessage, BusUnavailable
+
+PERIOD_S = 0.015
+"""Often enough to be no delay, seldom enough that many calls' chunks come in one answer."""
+
+log = structlog.get_logger()
+
+
+class MediaReader:
+    """`add` and `remove` calls while `run` reads."""
+
+    def __init__(self, broker: Broker, vad: VadService) -> None:
+        self._broker = broker
+        self._vad = vad
+        self._calls: dict[str, CallTask] = {}
+        self._positions: dict[str, bytes] = {}
+        self._any = asyncio.Event()
+
+    def add(self, call: CallTask, after: bytes) -> None:
+        """Read this call's stream from the entry that follows `after`."""
+        name = keys.media_in(call.lease.call_id)
+        self._calls[name] = call
+        self._positions[name] = after
+        self._any.set()
+
+    def remove(self, call: CallTask) -> None:
+        name = keys.media_in(call.lease.call_id)
+        if self._calls.get(name) is call:
+            del self._calls[name], self._positions[name]
+        if not self._calls:
+            self._any.clear()
+
+    async def run(self) -> None:
+        """Read until cancelled; an outage of Redis is waited out."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._any.wait()
+            begun = loop.time()
+            try:
+                await self._read()
+            except BusUnavailable:
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(max(0.0, PERIOD_S - (loop.time() - begun)))
+
+    async def _read(self) -> None:
+        reply = await self._broker.read(self._positions, count=200)
+        heard: dict[str, tuple[CallTask, list[bytes]]] = {}
+        for name, entries in reply.items():
+            call = self._calls.get(name)
+            if call is None:
+                continue
+            self._positions[name] = entries[-1][0]
+            pieces = []
+            for entry_id, fields in entries:
+                try:
+                    if pcm := call.receive(entry_id, media.decode(fields)):
+                        pieces.append(pcm)
+                except BadMessage as error:
+                    log.error("unreadable media event", call_id=call.lease.call_id, error=str(error))
+            if pieces:
+                heard[name] = (call, pieces)
+        if not heard:
+            return
+        verdicts = await self._vad.process({call.hearing.vad: b"".join(pieces) for call, pieces in heard.values()})
+        for call, _ in heard.values():
+            for at_ms, probability in verdicts[call.hearing.vad]:
+                call.judge(at_ms, probability)

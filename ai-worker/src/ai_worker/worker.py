@@ -1,0 +1,229 @@
+"""A worker: claims calls while it has room, keeps its leases, runs each call as a task, hands on what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import structlog
+
+from ai_worker.agents import Agent, AgentBook
+from ai_worker.call import CallTask
+from ai_worker.casting import persona_of
+from ai_worker.conversation.history import History
+from ai_worker.jobs.queue import JobQueue
+from ai_worker.providers.suite import Suite
+from ai_worker.reader import MediaReader
+from ai_worker.vad import VadService
+from callbus import calls, commands, keys, registry, transcript
+from callbus.broker import Broker, until_available, xadd
+from callbus.claims import RENEW_EVERY_S, Claims, Lease, Waiting
+from callbus.errors import BusUnavailable, LeaseLost
+
+KIND = "worker"
+MOST_EPOCHS = 6
+"""A call that has outlived this many workers breaks them: it is handed to a person, or ended."""
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """`run` until `stop` is set; then no new calls, and the running ones to their end within `drain_timeout` s."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        agents: AgentBook,
+        providers: Suite,
+        vad: VadService,
+        jobs: JobQueue,
+        *,
+        capacity: int,
+        drain_timeout: float,
+    ) -> None:
+        self.id = registry.new_service_id()
+        self._broker = broker
+        self._agents = agents
+        self._providers = providers
+        self._jobs = jobs
+        self._capacity = capacity
+        self._drain_timeout = drain_timeout
+        self._claims = Claims(broker, self.id)
+        self._reader = MediaReader(broker, vad)
+        self._running: dict[Lease, tuple[asyncio.Task[None], CallTask | None]] = {}
+        self._room = asyncio.Event()
+        self._room.set()
+        self._draining = False
+        self._calls_total = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work. Raises whatever is a fault of this program; Redis being away is not."""
+        async with asyncio.TaskGroup() as group:
+            await until_available(self._claims.prepare)
+            claiming = group.create_task(self._claim())
+            others = [
+                group.create_task(self._renew()),
+                group.create_task(self._reader.run()),
+                group.create_task(registry.keep_beating(self._broker, KIND, self.id, self._info)),
+            ]
+            log.info("worker ready", worker=self.id, capacity=self._capacity, **self._providers.names)
+            await stop.wait()
+            self._draining = True
+            claiming.cancel()
+            log.info("draining", worker=self.id, calls=len(self._running))
+            await self._drain()
+            for task in others:
+                task.cancel()
+        try:
+            await self._claims.leave()
+            await registry.leave(self._broker, KIND, self.id)
+        except BusUnavailable:
+            log.warning("left without saying so: Redis is away", worker=self.id)
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            "ready": True,
+            "calls": len(self._running),
+            "capacity": self._capacity,
+            "calls_total": self._calls_total,
+            "draining": self._draining,
+            "providers": self._providers.names,
+        }
+
+    # --- leases
+
+    async def _claim(self) -> None:
+        """Take what waits while there is room, and what other workers left behind."""
+        looked = 0.0
+        while True:
+            await self._room.wait()
+            room = self._capacity - len(self._running)
+            try:
+                taken: list[Waiting] = []
+                if time.monotonic() - looked >= 1.0:
+                    looked = time.monotonic()
+                    taken = await self._claims.take_abandoned(room)
+                if not taken:
+                    taken = await self._claims.take_new(room, block_ms=500)
+                for waiting in taken:
+                    await self._take(waiting)
+            except BusUnavailable:
+                await asyncio.sleep(0.2)
+
+    async def _take(self, waiting: Waiting) -> None:
+        try:
+            lease = await self._claims.begin(waiting)
+        except LeaseLost:
+            return
+        if lease is None:
+            return
+        task = asyncio.create_task(self._live(lease), name=f"call {lease.call_id}")
+        self._running[lease] = (task, None)
+        self._calls_total += 1
+        task.add_done_callback(lambda _: self._gone(lease))
+        if len(self._running) >= self._capacity:
+            self._room.clear()
+
+    def _gone(self, lease: Lease) -> None:
+        del self._running[lease]
+        self._room.set()
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY_S)
+            try:
+                lost = await self._claims.renew(list(self._running))
+            except BusUnavailable:
+                continue
+            for lease in lost:
+                if held := self._running.get(lease):
+                    log.warning("another worker took the call", call_id=lease.call_id, epoch=lease.epoch)
+                    held[0].cancel()
+
+    async def _drain(self) -> None:
+        tasks = [task for task, _ in self._running.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._drain_timeout)
+        for lease, (task, _) in list(self._running.items()):
+            task.cancel()
+            await asyncio.wait([task])
+            await self._claims.release(lease)
+
+    # --- one call
+
+    async def _live(self, lease: Lease) -> None:
+        """A call from its claim to its end on this worker. Its faults are its own: another worker may do better."""
+        with structlog.contextvars.bound_contextvars(call_id=lease.call_id, epoch=lease.epoch):
+            try:
+                await self._converse(lease)
+            except LeaseLost as error:
+                log.warning("call left to its new worker", reason=str(error))
+            except Exception:
+                log.exception("a call failed on this worker; another may take it")
+                await until_available(lambda: self._claims.release(lease))
+
+    async def _converse(self, lease: Lease) -> None:
+        state = await calls.get(self._broker, lease.call_id)
+        agent = self._agents.for_number(state.get("to_number", ""))
+        await calls.update(self._broker, lease.call_id, agent=agent.name)
+        await self._announce(lease, "claimed", {"worker": self.id, "epoch": lease.epoch, "agent": agent.name})
+        if lease.epoch > MOST_EPOCHS:
+            await self._give_up(lease, agent, state)
+            return
+        call, after = await self._prepare(lease, agent, state)
+        self._running[lease] = (self._running[lease][0], call)
+        self._reader.add(call, after)
+        try:
+            finish = await call.run()
+        finally:
+            self._reader.remove(call)
+        await self._finish(lease, finish.outcome, finish.reason)
+
+    async def _prepare(self, lease: Lease, agent: Agent, state: dict[str, str]) -> tuple[CallTask, bytes]:
+        """The call's task, with its history if it has one, and the entry after which it listens."""
+        history, past, after = History(), b"0-0", b"0-0"
+        if lease.takeover:
+            entries = await self._broker.range(keys.transcript(lease.call_id))
+            history = History.rebuilt(transcript.decode(fields) for _, fields in entries)
+            past = await self._broker.last_id(keys.media_in(lease.call_id))
+            after = (history.resume_from or "0-0").encode()
+            log.info("taking over", turns=history.turn, unsettled=len(history.unsettled))
+        call = CallTask(
+            lease,
+            agent,
+            persona_of(agent),
+            self._providers,
+            self._broker,
+            worker=self.id,
+            streamer=state.get("streamer", ""),
+            sample_rate=int(state.get("sample_rate") or 8000),
+            history=history,
+            past=past,
+            elapsed=max(0.0, time.time() - float(state.get("claimed_at") or time.time())),
+        )
+        return call, after
+
+    async def _finish(self, lease: Lease, outcome: str, reason: str) -> None:
+        log.info("call finished", outcome=outcome, reason=reason)
+        # Asked for before the lease is given back: a crash in between asks twice, and never not at all.
+        await until_available(lambda: self._jobs.record(lease.call_id))
+        await until_available(lambda: self._claims.finish(lease, outcome=outcome))
+        await self._announce(lease, "finished", {"outcome": outcome, "reason": reason})
+
+    async def _give_up(self, lease: Lease, agent: Agent, state: dict[str, str]) -> None:
+        log.error("the call has outlived too many workers; it is handed to a person, or ended")
+        number = agent.transfer.get(agent.fallback_transfer or "", "")
+        action_id = f"{lease.epoch}-give-up"
+        command: commands.Command = (
+            commands.Transfer(lease.call_id, lease.epoch, action_id, number)
+            if number
+            else commands.Hangup(lease.call_id, lease.epoch, action_id)
+        )
+        stream = keys.commands(state.get("streamer", ""))
+        await self._broker.execute(*xadd(stream, commands.encode(command), maxlen=keys.COMMANDS_MAXLEN, create=False))
+        await self._finish(lease, "failed", "too many workers failed on it")
+
+    async def _announce(self, lease: Lease, event: str, data: dict[str, Any]) -> None:
+        lifecycle = calls.LifecycleEvent("conversation", event, lease.call_id, time.time(), source="worker", data=data)
+        await until_available(lambda: calls.publish(self._broker, lifecycle))

@@ -1,0 +1,171 @@
+"""The streamer's two ways with Redis: every call's entries out in one pipeline a tick, and its commands in, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from callbus import commands, keys
+from callbus.broker import Broker, until_available, xadd
+from callbus.errors import BadMessage, BusUnavailable
+from streamer.feed import Entry, Feed
+from streamer.metrics import Counters
+
+TICK_S = 0.02
+RETRY_S = 0.1
+KEEP_ALIVE_EVERY_S = 5.0
+READ_BLOCK_MS = 1000
+
+log = structlog.get_logger()
+
+
+class Outbox:
+    """Writes what the feeds hold, every 20 ms, in one pipeline.
+
+    What could not be written is written again, before what came since: an entry can appear twice after an outage (an
+    audio entry is then known by its position), but none gets lost or out of order, save audio older than 2 s.
+    """
+
+    def __init__(self, broker: Broker, counters: Counters, observe_seconds: Callable[[float], None]) -> None:
+        self._broker = broker
+        self._counters = counters
+        self._observe_seconds = observe_seconds
+        self._dirty: dict[Feed, None] = {}
+        self._barriers: list[asyncio.Future[None]] = []
+        self.available = True
+        """Whether the last writing succeeded."""
+
+    def mark(self, feed: Feed) -> None:
+        """This feed has something to write."""
+        self._dirty[feed] = None
+
+    async def flushed(self) -> None:
+        """Wait until all that the feeds hold now is written."""
+        barrier = asyncio.get_running_loop().create_future()
+        self._barriers.append(barrier)
+        await barrier
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due = max(due + TICK_S, loop.time())
+            await asyncio.sleep(due - loop.time())
+            if self._dirty or self._barriers:
+                await self._write()
+
+    async def _write(self) -> None:
+        dirty, self._dirty = self._dirty, {}
+        barriers, self._barriers = self._barriers, []
+        batch = [(feed, feed.take()) for feed in dirty]
+        try:
+            if batch:
+                await self._send(batch)
+        except BusUnavailable as error:
+            for feed, entries in batch:
+                feed.put_back(entries)
+                self._dirty[feed] = None
+            self._barriers = barriers + self._barriers
+            if self.available:
+                self.available = False
+                self._counters.bus_outages += 1
+                log.warning("Redis is away; keeping the last 2 s of every call", error=str(error))
+            await asyncio.sleep(RETRY_S)
+            return
+        if not self.available and batch:
+            self.available = True
+            log.info("Redis is back")
+        for barrier in barriers:
+            if not barrier.done():
+                barrier.set_result(None)
+
+    async def _send(self, batch: list[tuple[Feed, list[Entry]]]) -> None:
+        before = time.perf_counter()
+        replies = await self._broker.burst([command for feed, entries in batch for command in feed.commands(entries)])
+        self._observe_seconds(time.perf_counter() - before)
+        position = 0
+        for feed, entries in batch:
+            for reply in replies[position : position + len(entries)]:
+                if reply is None:
+                    feed.lost = True
+                    self._counters.bus_entries_lost += 1
+                elif isinstance(reply, Exception):
+                    self._counters.bus_entries_lost += 1
+                    log.error("Redis refused an entry", error=str(reply))
+                else:
+                    self._counters.bus_entries += 1
+            position += len(entries)
+
+
+class Inbox:
+    """Reads the streamer's commands, in order, and hands each to `dispatch`."""
+
+    def __init__(
+        self, broker: Broker, streamer_id: str, counters: Counters, dispatch: Callable[[commands.Command], Awaitable[None]]
+    ) -> None:
+        self._broker = broker
+        self._stream = keys.commands(streamer_id)
+        self._counters = counters
+        self._dispatch = dispatch
+        self._last = b"0-0"
+        self._trimmed = b"0-0"
+        self.available = False
+        """Whether the last reading succeeded."""
+
+    async def prepare(self) -> None:
+        """Create the stream: workers only add to one that exists."""
+        entry = await self._broker.append(self._stream, {b"k": b"open"}, maxlen=keys.COMMANDS_MAXLEN)
+        await self._broker.execute("EXPIRE", self._stream, keys.COMMANDS_TTL_S)
+        self._last = entry or self._last
+        self.available = True
+
+    async def run(self) -> None:
+        """Read and dispatch until cancelled; an outage is waited out."""
+        while True:
+            try:
+                read = await self._broker.read({self._stream: self._last}, block_ms=READ_BLOCK_MS)
+            except BusUnavailable:
+                self.available = False
+                await asyncio.sleep(RETRY_S)
+                continue
+            if not self.available:
+                await self._keep_alive()
+                self.available = True
+            for entry, fields in read.get(self._stream, ()):
+                self._last = entry
+                if fields.get(b"k") == b"open":
+                    continue
+                try:
+                    command = commands.decode(fields)
+                except BadMessage as error:
+                    self._counters.commands_unreadable += 1
+                    log.warning("a command can't be read", error=str(error))
+                    continue
+                self._counters.commands += 1
+                await self._dispatch(command)
+
+    async def keep_alive(self) -> None:
+        """Every few seconds, until cancelled: renew the stream's life, trim what was read, bring it back if it is gone."""
+        while True:
+            await asyncio.sleep(KEEP_ALIVE_EVERY_S)
+            await until_available(self._keep_alive)
+
+    async def _keep_alive(self) -> None:
+        alive, *_ = await self._broker.pipeline(
+            [
+                ("EXPIRE", self._stream, keys.COMMANDS_TTL_S),
+                *([("XTRIM", self._stream, "MINID", self._last)] if self._last != self._trimmed else []),
+            ]
+        )
+        self._trimmed = self._last
+        if not alive:
+            await self._broker.pipeline(
+                [
+                    xadd(self._stream, {b"k": b"open"}, maxlen=keys.COMMANDS_MAXLEN),
+                    ("EXPIRE", self._stream, keys.COMMANDS_TTL_S),
+                ]
+            )

@@ -1,0 +1,104 @@
+"""One call's entries on their way to its stream, in order and within bounds. Sans-I/O."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from callbus import keys, media
+from callbus.broker import xadd
+from callbus.pcm import FRAME_MS
+
+MOST_FRAMES = 2000 // FRAME_MS
+"""2 s of audio: older than that, it is worthless."""
+MOST_EVENTS = 500
+
+
+class _Frames:
+    """Consecutive 20 ms frames, which become one entry."""
+
+    __slots__ = ("at", "pcm", "position_ms")
+
+    def __init__(self, at: float, position_ms: int, pcm: bytes) -> None:
+        self.at = at
+        self.position_ms = position_ms
+        self.pcm = [pcm]
+
+
+Entry: TypeAlias = "_Frames | dict[bytes, bytes]"
+
+
+class Feed:
+    """What one session has to tell, until it is written. Audio beyond 2 s is dropped, the oldest first."""
+
+    __slots__ = ("_entries", "_events", "_frames", "_key", "dropped_frames", "lost")
+
+    def __init__(self, call_id: str) -> None:
+        self._key = keys.media_in(call_id)
+        self._entries: list[Entry] = []
+        self._frames = 0
+        self._events = 0
+        self.dropped_frames = 0
+        self.lost = False
+        """The stream was gone when entries were to be written: the conversation is over, or Redis lost its data."""
+
+    def audio(self, at: float, position_ms: int, pcm: bytes) -> None:
+        """One 20 ms frame."""
+        last = self._entries[-1] if self._entries else None
+        if type(last) is _Frames and position_ms == last.position_ms + FRAME_MS * len(last.pcm):
+            last.pcm.append(pcm)
+        else:
+            self._entries.append(_Frames(at, position_ms, pcm))
+        self._frames += 1
+        if self._frames > MOST_FRAMES:
+            self._drop_oldest()
+
+    def event(self, event: media.MediaEvent) -> None:
+        """Anything but audio."""
+        self._entries.append(media.encode(event))
+        self._events += 1
+
+    def take(self) -> list[Entry]:
+        """What is to be written now. Hand it back with `put_back` if that fails."""
+        entries, self._entries = self._entries, []
+        self._frames = self._events = 0
+        return entries
+
+    def put_back(self, entries: list[Entry]) -> None:
+        """These were not written: they go before what came since."""
+        self._entries = entries + self._entries
+        self._frames = sum(len(entry.pcm) for entry in self._entries if isinstance(entry, _Frames))
+        self._events = sum(isinstance(entry, dict) for entry in self._entries)
+        while self._frames > MOST_FRAMES:
+            self._drop_oldest()
+        if self._events > MOST_EVENTS:
+            # Nobody has read this call for so long that its playback is history.
+            surplus = self._events - MOST_EVENTS
+            for entry in [entry for entry in self._entries if isinstance(entry, dict)][:surplus]:
+                self._entries.remove(entry)
+            self._events = MOST_EVENTS
+
+    def commands(self, entries: list[Entry]) -> list[tuple[Any, ...]]:
+        """The entries as XADDs, which don't bring a stream back that is gone."""
+        return [
+            xadd(
+                self._key,
+                entry
+                if isinstance(entry, dict)
+                else media.encode(media.Audio(entry.at, entry.position_ms, b"".join(entry.pcm))),
+                maxlen=keys.MEDIA_IN_MAXLEN,
+                create=False,
+            )
+            for entry in entries
+        ]
+
+    def _drop_oldest(self) -> None:
+        for index, entry in enumerate(self._entries):
+            if isinstance(entry, _Frames):
+                del entry.pcm[0]
+                entry.at += FRAME_MS / 1000
+                entry.position_ms += FRAME_MS
+                if not entry.pcm:
+                    del self._entries[index]
+                break
+        self._frames -= 1
+        self.dropped_frames += 1

@@ -1,0 +1,428 @@
+"""The webhook-gateway as a real process, on a real socket and a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from callbus import calls, keys, registry, transcript
+from callbus.broker import Broker
+from callbus.calls import LifecycleEvent
+from support.gateway_process import ENDPOINT, Gateway, eventually, gateway
+from support.gateway_signing import KEY, plain, token, v1, v3
+
+ADMIN = "admin-token-5b1e"
+PATH_SECRET = "path-secret-0123456789"
+API_KEY = "ringover-api-key-99"
+JSON = {"content-type": "application/json"}
+AUTHORIZED = {"authorization": f"Bearer {ADMIN}"}
+
+
+@pytest.fixture(scope="module")
+def running(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with gateway(
+        tmp_path_factory.mktemp("gateway"),
+        REDIS_URL=redis_server,
+        RINGOVER_WEBHOOK_SECRET=f"the-next-key, {KEY}",
+        RINGOVER_WEBHOOK_PATH_SECRET=PATH_SECRET,
+        RINGOVER_API_KEY=API_KEY,
+        ADMIN_TOKEN=ADMIN,
+    ) as process:
+        yield process
+
+
+@pytest.fixture
+async def client(running: Gateway, broker: Broker) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=running.url, timeout=20) as client:
+        yield client
+
+
+def envelope(
+    event: str, call_id: str = "c1", *, at: float = 1732266000.0, resource: str = "call", **data: Any
+) -> bytes:
+    return json.dumps(
+        {
+            "resource": resource,
+            "event": event,
+            "timestamp": at,
+            "attempt": 1,
+            "data": {
+                "call_id": call_id,
+                "channel_id": 7,
+                "from_number": "33612345678",
+                "to_number": 33184800000,
+                **data,
+            },
+        }
+    ).encode()
+
+
+async def post(
+    client: httpx.AsyncClient, body: bytes, headers: dict[str, str] | None = None, path: str = ENDPOINT
+) -> httpx.Response:
+    return await client.post(path, content=body, headers={**JSON, **(plain(body) if headers is None else headers)})
+
+
+async def published(broker: Broker) -> list[LifecycleEvent]:
+    return [LifecycleEvent.from_fields(fields) for _, fields in await broker.range(keys.EVENTS)]
+
+
+async def counted(client: httpx.AsyncClient, sample: str) -> float:
+    lines = (await client.get("/metrics")).text.splitlines()
+    return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{sample} ")), 0.0)
+
+
+async def test_the_specifications_call_works_as_it_stands(client: httpx.AsyncClient, broker: Broker) -> None:
+    body = b'{"event_type": "call_ringing", "call_id": "test123"}'
+    first = await post(client, body)
+    assert (first.status_code, first.json()) == (202, {"status": "accepted", "call_id": "test123"})
+    # It was published before the answer came.
+    [event] = await published(broker)
+    assert (event.resource, event.event, event.call_id, event.source) == ("call", "ringing", "test123", "gateway")
+    assert event.timestamp == pytest.approx(time.time(), abs=30)
+    assert (await calls.get(broker, "test123"))["state"] == "ringing"
+    again = await post(client, body)
+    assert (again.status_code, again.json()) == (200, {"status": "duplicate", "call_id": "test123"})
+    assert len(await published(broker)) == 1
+
+
+async def test_all_three_schemes_are_taken(client: httpx.AsyncClient, running: Gateway, broker: Broker) -> None:
+    url = running.url + ENDPOINT
+    for n, sign in enumerate(
+        (
+            lambda body: v1({"url": url, "payload": json.loads(body)}),
+            lambda body: v1(json.loads(body)),
+            lambda body: {"authorization": token(json.loads(body))},
+            lambda body: v3(body, url, at=time.time()),
+            lambda body: plain(body),
+            lambda body: plain(body, "the-next-key"),
+        )
+    ):
+        body = envelope("ringing", f"c{n}")
+        answer = await post(client, body, sign(body))
+        assert (answer.status_code, answer.json()["call_id"]) == (202, f"c{n}")
+    assert len(await published(broker)) == 6
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        plain(b"another body"),
+        plain(envelope("ringing"), "another key"),
+        v1(json.loads(envelope("hangup"))),
+        v1(json.loads(envelope("ringing")), alg="none"),
+        v3(envelope("ringing"), "http://elsewhere/", at=1732266000),
+        {"authorization": f"Bearer {ADMIN}"},
+    ],
+)
+async def test_what_ringover_did_not_sign_is_refused(
+    client: httpx.AsyncClient, broker: Broker, headers: dict[str, str]
+) -> None:
+    answer = await post(client, envelope("ringing"), headers)
+    assert answer.status_code == 401
+    assert set(answer.json()) == {"error", "hint"}
+    assert KEY not in answer.text
+    assert await published(broker) == []
+    assert await calls.get(broker, "c1") == {}
+
+
+async def test_of_fifty_deliveries_at_once_one_is_published(client: httpx.AsyncClient, broker: Broker) -> None:
+    body = envelope("answered")
+    answers = await asyncio.gather(*(post(client, body) for _ in range(50)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 49 + [202]
+    assert len(await published(broker)) == 1
+
+
+async def test_another_attempt_is_a_duplicate_and_another_moment_is_not(
+    client: httpx.AsyncClient, broker: Broker
+) -> None:
+    body = envelope("tags_updated", resource="aftercall")
+    retried = body.replace(b'"attempt": 1', b'"attempt": 2')
+    assert retried != body
+    answers = [await post(client, b) for b in (body, retried, envelope("tags_updated", resource="aftercall", at=1.7e9))]
+    assert [answer.status_code for answer in answers] == [202, 200, 202]
+    assert [event.event for event in await published(broker)] == ["tags_updated"] * 2
+
+
+async def test_a_hangup_before_answered_ends_the_call_for_good(client: httpx.AsyncClient, broker: Broker) -> None:
+    at = 1732266000.0
+    hangup = envelope(
+        "hangup", at=at + 9, hangup_time=at + 9, duration_in_seconds=8, answering_machine_detection="HUMAN"
+    )
+    for body in (hangup, envelope("answered", at=at + 1), envelope("ringing", at=at)):
+        assert (await post(client, body)).status_code == 202
+    call = (await client.get("/api/v1/calls/c1", headers=AUTHORIZED)).json()
+    assert call["state"] == "ended"
+    assert (call["ringing_at"], call["answered_at"], call["ended_at"]) == (at, at + 1, at + 9)
+    assert (call["duration_s"], call["amd"], call["ended_as"]) == (8.0, "HUMAN", "hangup")
+    assert await calls.find_by_numbers(broker, "33612345678", "33184800000") is None
+    assert len(await published(broker)) == 3
+
+
+async def test_unknown_events_and_messages_are_accepted(client: httpx.AsyncClient, broker: Broker) -> None:
+    assert (await post(client, envelope("parked", resource="call"))).status_code == 202
+    message = json.dumps(
+        {"resource": "message", "event": "received", "timestamp": 1.7e9, "data": {"body": "hi"}}
+    ).encode()
+    assert (await post(client, message)).json() == {"status": "accepted", "call_id": None}
+    assert (await post(client, message)).json() == {"status": "duplicate", "call_id": None}
+    assert [(event.resource, event.event) for event in await published(broker)] == [
+        ("call", "parked"),
+        ("message", "received"),
+    ]
+
+
+async def test_unsigned_ivr_codes_are_trusted_by_the_secret_path_alone(
+    client: httpx.AsyncClient, running: Gateway, broker: Broker
+) -> None:
+    body, secret_path = envelope("ivr_response_code"), f"{ENDPOINT}/{PATH_SECRET}"
+    assert (await post(client, body, {})).status_code == 401
+    assert (await post(client, body, {}, f"{ENDPOINT}/path-secret-0123456780")).status_code == 401
+    # Nothing else is, and a wrong signature is worse than none.
+    assert (await post(client, envelope("hangup"), {}, secret_path)).status_code == 401
+    assert (await post(client, body, plain(b""), secret_path)).status_code == 401
+    assert await published(broker) == []
+    assert (await post(client, body, {}, secret_path)).status_code == 202
+    signed = envelope("hangup")
+    assert (
+        await post(client, signed, v3(signed, running.url + secret_path, at=time.time()), secret_path)
+    ).status_code == 202
+    assert [event.event for event in await published(broker)] == ["ivr_response_code", "hangup"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "not JSON"),
+        (b"hello", "not JSON"),
+        (b"[1]", "expected a JSON object"),
+        (b"[" * 60000, "JSON|nested"),
+        (b'{"a": NaN}', "NaN"),
+        (b'{"resource": "call", "event": "ringing", "data": {}}', "call_id"),
+        (b'{"event_type": "call_ringing", "call_id": "../x"}', "can't be used"),
+    ],
+)
+async def test_what_cannot_be_read_is_refused_with_the_reason(
+    client: httpx.AsyncClient, broker: Broker, body: bytes, reason: str
+) -> None:
+    answer = await post(client, body)
+    assert answer.status_code == 400
+    assert any(part in answer.json()["error"] for part in reason.split("|"))
+    assert answer.json()["hint"]
+    assert await published(broker) == []
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json; charset=utf-8", 202),
+        ("Application/JSON", 202),
+        ("application/vnd.ringover+json", 202),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("multipart/form-data; boundary=application/json", 415),
+        ("", 202),
+    ],
+)
+async def test_json_is_the_only_content_type(client: httpx.AsyncClient, content_type: str, status: int) -> None:
+    body = envelope("ringing")
+    assert (await post(client, body, {**plain(body), "content-type": content_type})).status_code == status
+
+
+def padded(size: int) -> bytes:
+    body = envelope("ringing", padding="")
+    return body.replace(b'"padding": ""', b'"padding": "' + b"x" * (size - len(body)) + b'"')
+
+
+@pytest.mark.parametrize(("size", "status"), [(64 * 1024, 202), (64 * 1024 + 1, 413), (3 * 1024 * 1024, 413)])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_64_kib_is_the_most(client: httpx.AsyncClient, size: int, status: int, chunked: bool) -> None:
+    body = padded(size)
+    assert len(body) == size
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, size, 10_000):
+            yield body[start : start + 10_000]
+
+    answer = await client.post(ENDPOINT, content=chunks() if chunked else body, headers={**JSON, **plain(body)})
+    assert answer.status_code == status
+    assert set(answer.json()) == ({"error", "hint"} if status == 413 else {"status", "call_id"})
+
+
+async def test_an_endless_body_is_not_read_to_its_end(client: httpx.AsyncClient, running: Gateway) -> None:
+    url = httpx.URL(running.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(f"POST {ENDPOINT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+    answer = asyncio.create_task(reader.readline())
+    sent = 0
+    while not answer.done():
+        assert sent < 64 * 1024 * 1024
+        try:
+            writer.write(b"2000\r\n" + b"x" * 8192 + b"\r\n")
+            await writer.drain()
+        except ConnectionError:
+            break
+        sent += 8192
+        await asyncio.sleep(0)
+    assert (await answer).startswith(b"HTTP/1.1 413 ")
+    writer.transport.abort()
+
+
+async def test_a_large_event_with_its_token_in_the_headers_is_taken(client: httpx.AsyncClient) -> None:
+    body = padded(60_000)
+    signature = token(json.loads(body))
+    headers = {"x-ringover-webhook-signature": signature, "authorization": signature}
+    assert (await post(client, body, headers)).status_code == 202
+
+
+async def test_a_body_that_breaks_off_is_survived(client: httpx.AsyncClient, running: Gateway) -> None:
+    before = await counted(client, 'ringover_gateway_webhooks_total{outcome="aborted"}')
+    url = httpx.URL(running.url)
+    _, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(f"POST {ENDPOINT} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+
+    async def aborted() -> bool:
+        return await counted(client, 'ringover_gateway_webhooks_total{outcome="aborted"}') == before + 1
+
+    await eventually(aborted)
+
+
+async def test_alive_ready_and_unknown_paths(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/health")).json() == {"status": "alive"}
+    assert (await client.get("/ready")).json() == {"status": "ready"}
+    for method, path, status in (
+        ("GET", "/nothing", 404),
+        ("GET", ENDPOINT, 405),
+        ("GET", "/api/v1/calls?limit=0", 400),
+    ):
+        answer = await client.request(method, path, headers=AUTHORIZED)
+        assert (answer.status_code, set(answer.json())) == (status, {"error", "hint"})
+    assert ENDPOINT in (await client.get("/openapi.json")).json()["paths"]
+
+
+async def test_metrics_count_every_outcome(client: httpx.AsyncClient) -> None:
+    samples = [
+        'ringover_gateway_webhooks_total{outcome="accepted"}',
+        'ringover_gateway_webhooks_total{outcome="duplicate"}',
+        'ringover_gateway_webhooks_total{outcome="unauthorized"}',
+        'ringover_gateway_webhooks_total{outcome="bad_request"}',
+        'ringover_gateway_events_total{event="ringing",resource="call"}',
+        'ringover_gateway_events_total{event="other",resource="other"}',
+        'ringover_gateway_verified_total{scheme="hmac"}',
+        "ringover_gateway_webhook_seconds_count",
+    ]
+    before = [await counted(client, sample) for sample in samples]
+    for body in (envelope("ringing"), envelope("ringing"), b"{", envelope("evil-1"), envelope("evil-2")):
+        await post(client, body)
+    await post(client, envelope("ringing"), {})
+    after = [await counted(client, sample) for sample in samples]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [3, 1, 1, 1, 1, 2, 5, 6]
+    assert "evil" not in (await client.get("/metrics")).text
+
+
+async def test_the_status_shows_the_whole_and_no_secrets(client: httpx.AsyncClient, broker: Broker) -> None:
+    async def status() -> dict[str, Any]:
+        answer: dict[str, Any] = (await client.get("/api/v1/status")).json()
+        return answer
+
+    async def empty() -> bool:
+        return (await status())["status"] == "degraded" and (await status())["active_calls"] == 0
+
+    await eventually(empty)
+    assert len((await status())["problems"]) == 2
+    await post(client, envelope("ringing"))
+    await post(client, envelope("ringing", "c2"))
+    await post(client, envelope("hangup", "c2"))
+    providers = {"stt": "local", "llm": "local", "tts": "local"}
+    await registry.beat(broker, "streamer", "s1", {"sessions": 3, "capacity": 400, "caller": "33612345678"})
+    await registry.beat(
+        broker, "worker", "w1", {"calls": 3, "capacity": 8, "providers": providers, "draining": False, "key": "sk-1"}
+    )
+
+    async def ok() -> bool:
+        return (await status())["status"] == "ok" and "gateway" in (await status())["running"]
+
+    await eventually(ok)
+    shown = await status()
+    assert shown["active_calls"] == 1
+    [streamer], [worker] = shown["streamers"], shown["workers"]
+    assert (streamer.pop("id"), streamer.pop("at") > 0, streamer) == ("s1", True, {"sessions": 3, "capacity": 400})
+    assert (worker["calls"], worker["capacity"], worker["providers"], worker["draining"]) == (3, 8, providers, False)
+    assert shown["redis"]["reachable"] is True
+    assert shown["providers"] == {"ringover": True, "openai": False, "elevenlabs": False}
+    text = json.dumps(shown)
+    assert [s for s in (KEY, ADMIN, PATH_SECRET, API_KEY, "33612345678", "33184800000", "sk-1") if s in text] == []
+
+
+async def test_calls_are_for_the_admin(client: httpx.AsyncClient) -> None:
+    for path in ("/api/v1/calls", "/api/v1/calls/c1"):
+        for given in ({}, {"authorization": "Bearer wrong"}, {"authorization": ADMIN}, {"authorization": "Basic eDp5"}):
+            answer = await client.get(path, headers=given)
+            assert (answer.status_code, set(answer.json())) == (401, {"error", "hint"})
+            assert answer.headers["www-authenticate"] == "Bearer"
+
+
+async def test_calls_are_listed_by_state(client: httpx.AsyncClient, broker: Broker) -> None:
+    for call_id, events in {"a": ("ringing",), "b": ("ringing", "answered"), "c": ("ringing", "hangup")}.items():
+        for event in events:
+            await post(client, envelope(event, call_id))
+    # A call that the webhooks never announced, and one whose conversation is over before Ringover says so.
+    await calls.update(broker, "b", conversation="finished")
+
+    async def ids(query: str) -> list[str]:
+        answer = await client.get(f"/api/v1/calls{query}", headers=AUTHORIZED)
+        assert answer.status_code == 200
+        return [call["call_id"] for call in answer.json()["calls"]]
+
+    assert sorted(await ids("")) == ["a", "b", "c"]
+    assert await ids("?state=ringing") == ["a"]
+    assert await ids("?state=answered") == ["b"]
+    assert await ids("?state=ended") == ["c"]
+    assert await ids("?state=active") == ["a"]
+    assert len(await ids("?limit=2")) == 2
+    await broker.execute("DEL", keys.call("a"))
+    assert sorted(await ids("")) == ["b", "c"]
+
+
+async def test_a_call_is_shown_with_its_transcript(client: httpx.AsyncClient, broker: Broker) -> None:
+    await post(client, envelope("answered", user={"firstname": "Zoé"}, ivr_data={"ivr_name": "bot"}))
+    await calls.update(broker, "c1", epoch=2, sample_rate=8000, agent="demo")
+    stream = keys.transcript("c1")
+    for entry in (transcript.Claimed(1.5, "w1", 2, "demo"), transcript.BotSays(2.0, "s1", "Hello, Zoé.")):
+        await broker.append(stream, transcript.encode(entry), maxlen=keys.TRANSCRIPT_MAXLEN)
+    await broker.append(stream, {b"k": b"strange", b"j": b"{}"}, maxlen=keys.TRANSCRIPT_MAXLEN)
+    await broker.execute("EXPIRE", stream, 60)
+    call = (await client.get("/api/v1/calls/c1", headers=AUTHORIZED)).json()
+    assert (call["state"], call["answered_at"], call["epoch"], call["sample_rate"]) == (
+        "answered",
+        1732266000.0,
+        2,
+        8000,
+    )
+    assert (call["user"], call["ivr"]) == ({"firstname": "Zoé"}, {"ivr_name": "bot"})
+    claimed, says, strange = call["transcript"]
+    assert (claimed["kind"], claimed["worker"], claimed["epoch"]) == ("claimed", "w1", 2)
+    assert (says["kind"], says["text"], says["at"]) == ("bot", "Hello, Zoé.", 2.0)
+    assert (strange["kind"], "unreadable" in strange) == ("strange", True)
+    for path, status in (("/api/v1/calls/unknown", 404), ("/api/v1/calls/%7Bc1%7D", 400)):
+        answer = await client.get(path, headers=AUTHORIZED)
+        assert (answer.status_code, set(answer.json())) == (status, {"error", "hint"})
+
+
+async def test_logs_carry_the_call_and_neither_numbers_nor_secrets(client: httpx.AsyncClient, running: Gateway) -> None:
+    await post(client, envelope("ringing", "logged-1"))
+    await post(client, envelope("ringing", "logged-2"), {}, f"{ENDPOINT}/{PATH_SECRET}")
+    line = next(line for line in running.logged() if line.get("call_id") == "logged-1")
+    assert (line["service"], line["kind"], line["from_number"]) == ("webhook-gateway", "call.ringing", "3361*****78")
+    text = running.stderr.read_text()
+    assert [s for s in (KEY, ADMIN, PATH_SECRET, API_KEY, "33612345678", "33184800000") if s in text] == []

@@ -1,0 +1,186 @@
+"""Takes one webhook in: reads it, verifies it, publishes it, and says how it went."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+from fastapi import Request
+from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+
+from callbus import calls
+from callbus.broker import Broker
+from callbus.errors import BusUnavailable
+from callbus.telemetry import mask_number
+from webhook_gateway import events, signatures
+from webhook_gateway.answers import Refusal, unavailable
+from webhook_gateway.metrics import Metrics
+from webhook_gateway.settings import GatewaySettings
+from webhook_gateway.strict_json import BadJson, read_object
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_DISCARDED_BYTES = 1024 * 1024
+BODY_TIMEOUT_S = 10.0
+UNSIGNED_EVENT = "ivr_response_code"
+
+log = structlog.get_logger(__name__)
+
+
+class Intake:
+    """The webhook endpoint."""
+
+    def __init__(self, settings: GatewaySettings, broker: Broker, metrics: Metrics) -> None:
+        self._keys = settings.webhook_keys
+        self._path_secret = settings.path_secret
+        self._public_endpoint = settings.public_endpoint
+        self._broker = broker
+        self._metrics = metrics
+
+    async def answer(self, request: Request, path_secret: str | None) -> JSONResponse:
+        """Take the webhook in and answer: 202, or 200 for one that was published before, or a refusal."""
+        began = time.perf_counter()
+        try:
+            outcome, event = await self._take(request, path_secret)
+            status = 202 if outcome == "accepted" else 200
+            response = JSONResponse({"status": outcome, "call_id": event.call_id or None}, status)
+        except Refusal as refusal:
+            outcome, response = refusal.outcome, refusal.response()
+            log.warning("webhook refused", status=refusal.status, reason=refusal.error, peer=_peer(request))
+        except Exception:
+            self._metrics.webhooks.labels("error").inc()
+            raise
+        self._metrics.webhooks.labels(outcome).inc()
+        self._metrics.seconds.observe(time.perf_counter() - began)
+        return response
+
+    async def _take(self, request: Request, path_secret: str | None) -> tuple[str, events.WebhookEvent]:
+        _expect_json(request)
+        raw = await _body(request)
+        try:
+            event = self._trusted_event(request, raw, path_secret)
+        except signatures.SignatureError as error:
+            raise Refusal(
+                401,
+                "unauthorized",
+                str(error),
+                "sign with a key in RINGOVER_WEBHOOK_SECRET; the key stands in the Ringover dashboard",
+            ) from error
+        except (BadJson, events.BadEvent) as error:
+            raise Refusal(
+                400,
+                "bad_request",
+                str(error),
+                'expected {"resource", "event", "timestamp", "data"} or {"event_type", "call_id"} as a JSON object',
+            ) from error
+        now = time.time()
+        try:
+            published = await calls.publish_webhook(
+                self._broker,
+                event.lifecycle(now=now),
+                delivery=event.delivery,
+                state=event.state,
+                once=event.once(),
+                latest=event.latest(),
+            )
+        except BusUnavailable as error:
+            raise unavailable(error) from error
+        outcome = "accepted" if published else "duplicate"
+        if published:
+            self._metrics.published(event)
+        log.info(
+            "webhook",
+            outcome=outcome,
+            kind=f"{event.resource}.{event.event}",
+            call_id=event.call_id,
+            channel_id=event.channel_id,
+            attempt=event.attempt,
+            from_number=mask_number(event.from_number),
+            to_number=mask_number(event.to_number),
+        )
+        return outcome, event
+
+    def _trusted_event(self, request: Request, raw: bytes, path_secret: str | None) -> events.WebhookEvent:
+        if path_secret is not None and not self._is_path_secret(path_secret):
+            raise signatures.SignatureError("the last part of the URL is not RINGOVER_WEBHOOK_PATH_SECRET")
+        if not self._keys:
+            return self._unsigned(raw, "none")
+        try:
+            verified = signatures.verify(request.headers, self._target(request), raw, keys=self._keys, now=time.time())
+        except signatures.SignatureMissing:
+            # Ringover doesn't sign these: who knows the secret path is trusted for them, and for nothing else.
+            if path_secret is None or read_object(raw).get("event") != UNSIGNED_EVENT:
+                raise
+            return self._unsigned(raw, "path")
+        self._metrics.verified.labels(verified.scheme).inc()
+        return events.parse(verified.claim if verified.claim is not None else read_object(raw))
+
+    def _unsigned(self, raw: bytes, scheme: str) -> events.WebhookEvent:
+        self._metrics.verified.labels(scheme).inc()
+        return events.parse(read_object(raw))
+
+    def _is_path_secret(self, given: str) -> bool:
+        return self._path_secret is not None and signatures.same_secret(given, self._path_secret)
+
+    def _target(self, request: Request) -> signatures.Target:
+        if self._public_endpoint is None:
+            return signatures.Target(request.method, str(request.url), is_public=False)
+        path_secret = request.path_params.get("path_secret")
+        url = self._public_endpoint + (f"/{path_secret}" if path_secret else "")
+        query = request.url.query
+        return signatures.Target(request.method, f"{url}?{query}" if query else url, is_public=True)
+
+
+def _expect_json(request: Request) -> None:
+    given = request.headers.get("content-type")
+    media_type = (given or "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    ):
+        raise Refusal(
+            415,
+            "unsupported_type",
+            f"content type {media_type[:80]!r} is not read",
+            "send Content-Type: application/json",
+        )
+
+
+async def _body(request: Request) -> bytes:
+    """The body as it was sent. Raises Refusal for one that is too large, too slow, or never ends."""
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > MAX_BODY_BYTES:
+                    # A client that is cut off while it writes would never read the answer, so a bounded rest of what
+                    # it sends is thrown away first.
+                    chunks.clear()
+                    if size > MAX_DISCARDED_BYTES:
+                        break
+                else:
+                    chunks.append(chunk)
+    except TimeoutError as error:
+        raise Refusal(
+            408, "too_slow", f"the body did not come within {BODY_TIMEOUT_S:.0f} s", "send it again", _CLOSE
+        ) from error
+    except ClientDisconnect as error:
+        raise Refusal(400, "aborted", "the body broke off", "send it again") from error
+    if size > MAX_BODY_BYTES:
+        raise Refusal(
+            413,
+            "too_large",
+            f"the body is larger than {MAX_BODY_BYTES} bytes",
+            "a webhook of Ringover's is a few kB",
+            _CLOSE if size > MAX_DISCARDED_BYTES else None,
+        )
+    return b"".join(chunks)
+
+
+_CLOSE = {"Connection": "close"}
+
+
+def _peer(request: Request) -> str:
+    return request.client.host if request.client else ""
