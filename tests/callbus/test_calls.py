@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
@@ -145,7 +146,7 @@ async def test_the_list_of_calls_is_bounded_and_the_newest_come_first(
 ) -> None:
     monkeypatch.setattr(keys, "RECENT_MAX", 3)
     now = iter(range(1000, 2000))
-    monkeypatch.setattr(calls.time, "time", lambda: float(next(now)))
+    monkeypatch.setattr("callbus.calls.time", SimpleNamespace(time=lambda: float(next(now))))
     for n in range(5):
         await publish(broker, "ringing", "ringing", call_id=f"c{n}")
     assert await calls.recent(broker) == ["c4", "c3", "c2"]

@@ -84,7 +84,8 @@ def test_the_specifications_form(name: str, event: str, state: str | None) -> No
 )
 def test_timestamps_are_epoch_seconds_or_iso_8601(stamp: object) -> None:
     spec = parse({"event_type": "call_ringing", "call_id": 5, "timestamp": stamp, "direction": "in"})
-    assert (spec.timestamp, spec.call_id, spec.direction) == (pytest.approx(AT), "5", "inbound")
+    assert (spec.call_id, spec.direction) == ("5", "inbound")
+    assert spec.timestamp == pytest.approx(AT)
     assert parse(envelope(timestamp=stamp)).timestamp == pytest.approx(AT)
 
 
@@ -260,24 +261,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-DATA = st.fixed_dictionaries(
-    {},
-    optional=dict.fromkeys(
-        (
-            "call_id",
-            "channel_id",
-            "user_id",
-            "from_number",
-            "start_time",
-            "direction",
-            "user",
-            "record",
-            "reason",
-            "duration_in_seconds",
-        ),
-        JSON,
-    ),
-)
+OPTIONAL = "call_id channel_id user_id from_number start_time direction user record reason duration_in_seconds"
+DATA = st.fixed_dictionaries({}, optional=dict.fromkeys(OPTIONAL.split(), JSON))
 BODIES = st.one_of(
     DATA,
     st.fixed_dictionaries(

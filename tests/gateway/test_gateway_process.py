@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -94,16 +94,15 @@ async def test_the_specifications_call_works_as_it_stands(client: httpx.AsyncCli
 
 async def test_all_three_schemes_are_taken(client: httpx.AsyncClient, running: Gateway, broker: Broker) -> None:
     url = running.url + ENDPOINT
-    for n, sign in enumerate(
-        (
-            lambda body: v1({"url": url, "payload": json.loads(body)}),
-            lambda body: v1(json.loads(body)),
-            lambda body: {"authorization": token(json.loads(body))},
-            lambda body: v3(body, url, at=time.time()),
-            lambda body: plain(body),
-            lambda body: plain(body, "the-next-key"),
-        )
-    ):
+    signers: list[Callable[[bytes], dict[str, str]]] = [
+        lambda body: v1({"url": url, "payload": json.loads(body)}),
+        lambda body: v1(json.loads(body)),
+        lambda body: {"authorization": token(json.loads(body))},
+        lambda body: v3(body, url, at=time.time()),
+        lambda body: plain(body),
+        lambda body: plain(body, "the-next-key"),
+    ]
+    for n, sign in enumerate(signers):
         body = envelope("ringing", f"c{n}")
         answer = await post(client, body, sign(body))
         assert (answer.status_code, answer.json()["call_id"]) == (202, f"c{n}")
@@ -241,7 +240,7 @@ def padded(size: int) -> bytes:
     return body.replace(b'"padding": ""', b'"padding": "' + b"x" * (size - len(body)) + b'"')
 
 
-@pytest.mark.parametrize(("size", "status"), [(64 * 1024, 202), (64 * 1024 + 1, 413), (3 * 1024 * 1024, 413)])
+@pytest.mark.parametrize(("size", "status"), [(64 * 1024, 202), (64 * 1024 + 1, 413), (1024 * 1024, 413)])
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_64_kib_is_the_most(client: httpx.AsyncClient, size: int, status: int, chunked: bool) -> None:
     body = padded(size)
@@ -256,23 +255,21 @@ async def test_64_kib_is_the_most(client: httpx.AsyncClient, size: int, status: 
     assert set(answer.json()) == ({"error", "hint"} if status == 413 else {"status", "call_id"})
 
 
-async def test_an_endless_body_is_not_read_to_its_end(client: httpx.AsyncClient, running: Gateway) -> None:
+async def test_an_endless_body_is_cut_off(client: httpx.AsyncClient, running: Gateway) -> None:
+    before = await counted(client, 'ringover_gateway_webhooks_total{outcome="too_large"}')
     url = httpx.URL(running.url)
-    reader, writer = await asyncio.open_connection(url.host, url.port)
+    _, writer = await asyncio.open_connection(url.host, url.port)
     writer.write(f"POST {ENDPOINT} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
-    answer = asyncio.create_task(reader.readline())
-    sent = 0
-    while not answer.done():
-        assert sent < 64 * 1024 * 1024
-        try:
+
+    async def send() -> None:
+        for _ in range(8192):  # 64 MiB
             writer.write(b"2000\r\n" + b"x" * 8192 + b"\r\n")
             await writer.drain()
-        except ConnectionError:
-            break
-        sent += 8192
-        await asyncio.sleep(0)
-    assert (await answer).startswith(b"HTTP/1.1 413 ")
+
+    with pytest.raises(ConnectionError):
+        await send()
     writer.transport.abort()
+    assert await counted(client, 'ringover_gateway_webhooks_total{outcome="too_large"}') == before + 1
 
 
 async def test_a_large_event_with_its_token_in_the_headers_is_taken(client: httpx.AsyncClient) -> None:
@@ -336,7 +333,8 @@ async def test_the_status_shows_the_whole_and_no_secrets(client: httpx.AsyncClie
         return answer
 
     async def empty() -> bool:
-        return (await status())["status"] == "degraded" and (await status())["active_calls"] == 0
+        seen = await status()
+        return bool(seen["status"] == "degraded" and seen["active_calls"] == 0)
 
     await eventually(empty)
     assert len((await status())["problems"]) == 2
@@ -350,7 +348,8 @@ async def test_the_status_shows_the_whole_and_no_secrets(client: httpx.AsyncClie
     )
 
     async def ok() -> bool:
-        return (await status())["status"] == "ok" and "gateway" in (await status())["running"]
+        seen = await status()
+        return bool(seen["status"] == "ok" and "gateway" in seen["running"])
 
     await eventually(ok)
     shown = await status()

@@ -92,5 +92,5 @@ def _lines(stderr: Path) -> list[dict[str, Any]]:
 async def eventually(check: Callable[[], Awaitable[bool]], *, within: float = 5.0) -> None:
     """Wait until `check` holds. Raises TimeoutError."""
     async with asyncio.timeout(within):
-        while not await check():
+        while not await check():  # noqa: ASYNC110 - what is waited for happens in another process
             await asyncio.sleep(0.02)

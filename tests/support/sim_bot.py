@@ -48,6 +48,8 @@ class Bot:
     paths: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    audio_before_text: int | None = None
+    """Binary messages that came before the first text."""
     binary_sizes: list[int] = field(default_factory=list)
     left: bytearray = field(default_factory=bytearray)
     right: bytearray = field(default_factory=bytearray)
@@ -101,6 +103,8 @@ class Bot:
         else:
             document = json.loads(message)
             if document.get("event") != "audio_data":
+                if not self.texts:
+                    self.audio_before_text = len(self.binary_sizes)
                 self.texts.append(message)
                 return b""
             pcm = base64.b64decode(document["data"])

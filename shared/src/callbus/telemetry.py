@@ -42,7 +42,7 @@ def setup_logging(service: str, *, level: str, format: Literal["auto", "json", "
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Their informational lines are about single requests, and would drown ours.
-    for noisy in ("httpx", "httpcore", "uvicorn.access", "websockets", "arq.jobs"):
+    for noisy in ("httpx", "httpx2", "httpcore", "uvicorn.access", "websockets", "arq.jobs", "faster_whisper"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 

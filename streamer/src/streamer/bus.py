@@ -35,12 +35,17 @@ class Outbox:
         self._observe_seconds = observe_seconds
         self._dirty: dict[Feed, None] = {}
         self._barriers: list[asyncio.Future[None]] = []
+        self._refused = ""
         self.available = True
         """Whether the last writing succeeded."""
 
     def mark(self, feed: Feed) -> None:
         """This feed has something to write."""
         self._dirty[feed] = None
+
+    def discard(self, feed: Feed) -> None:
+        """Give up what this feed holds."""
+        self._dirty.pop(feed, None)
 
     async def flushed(self) -> None:
         """Wait until all that the feeds hold now is written."""
@@ -88,6 +93,7 @@ class Outbox:
         replies = await self._broker.burst([command for feed, entries in batch for command in feed.commands(entries)])
         self._observe_seconds(time.perf_counter() - before)
         position = 0
+        refused = ""
         for feed, entries in batch:
             for reply in replies[position : position + len(entries)]:
                 if reply is None:
@@ -95,10 +101,14 @@ class Outbox:
                     self._counters.bus_entries_lost += 1
                 elif isinstance(reply, Exception):
                     self._counters.bus_entries_lost += 1
-                    log.error("Redis refused an entry", error=str(reply))
+                    refused = str(reply)
                 else:
                     self._counters.bus_entries += 1
             position += len(entries)
+        if refused != self._refused:
+            self._refused = refused
+            if refused:
+                log.error("Redis refuses entries", error=refused)
 
 
 class Inbox:
@@ -127,14 +137,14 @@ class Inbox:
         """Read and dispatch until cancelled; an outage is waited out."""
         while True:
             try:
+                if not self.available:
+                    await self._keep_alive()
                 read = await self._broker.read({self._stream: self._last}, block_ms=READ_BLOCK_MS)
             except BusUnavailable:
                 self.available = False
                 await asyncio.sleep(RETRY_S)
                 continue
-            if not self.available:
-                await self._keep_alive()
-                self.available = True
+            self.available = True
             for entry, fields in read.get(self._stream, ()):
                 self._last = entry
                 if fields.get(b"k") == b"open":

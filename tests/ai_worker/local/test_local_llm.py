@@ -40,8 +40,8 @@ async def sdk_has_settled() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
     async with asyncio.timeout(5):
-        while asyncio.all_tasks() - before - {asyncio.current_task()}:
-            await asyncio.sleep(0)
+        while left := asyncio.all_tasks() - before - {asyncio.current_task()}:
+            await asyncio.wait(left)
 
 
 def client(server: LocalLlamaServer) -> AsyncOpenAI:

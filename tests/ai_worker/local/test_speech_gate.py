@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_worker.vad import SpeechGate, SpeechStarted, SpeechStopped
-from ai_worker.vad.gate import SpeechVerdict
+from ai_worker.vad import SpeechGate, SpeechStarted, SpeechStopped, SpeechVerdict
 
 WINDOW_MS = 32
 

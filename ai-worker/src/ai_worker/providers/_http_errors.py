@@ -93,7 +93,7 @@ class ErrorMap:
         return self._lost(error)
 
     def _from_status(self, status: int, headers: Mapping[str, str], code: str, message: str) -> ProviderError:
-        label = f"HTTP {status}, {code}" if re.fullmatch(r"[\w.-]{1,60}", code) else f"HTTP {status}"
+        label = f"HTTP {status}, {code}" if re.fullmatch(r"[A-Za-z][\w.-]{0,60}", code) else f"HTTP {status}"
         if code in OUT_OF_CREDIT or status == 402:
             return self.refused(f"the account has no credit left ({label})")
         # Without the server's own words: for a wrong key they quote parts of it.
