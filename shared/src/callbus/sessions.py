@@ -55,6 +55,13 @@ redis.call('EXPIRE', KEYS[2], ARGV[4])
 return 1
 """
 
+# KEYS: call hash; ARGV: session, now
+_AWAY = """
+if redis.call('HGET', KEYS[1], 'session') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'media', 'away', 'media_closed', ARGV[2])
+return 1
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Attached:
@@ -96,6 +103,11 @@ async def attach(broker: Broker, call_id: str, *, streamer: str, session: str, s
         ],
     )
     return Attached(outcome.decode(), old_streamer.decode(), old_session.decode())
+
+
+async def away(broker: Broker, call_id: str, *, session: str) -> bool:
+    """Note that the session's connection dropped; False when another session has taken the call over meanwhile."""
+    return bool(await broker.script(_AWAY, [keys.call(call_id)], [session, f"{time.time():.3f}"]))
 
 
 async def end(broker: Broker, call_id: str, *, session: str, reason: str) -> bool:

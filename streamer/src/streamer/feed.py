@@ -32,14 +32,18 @@ class Feed:
 
     __slots__ = ("_entries", "_events", "_frames", "_key", "dropped_frames", "lost")
 
-    def __init__(self, call_id: str) -> None:
-        self._key = keys.media_in(call_id)
+    def __init__(self) -> None:
+        self._key = ""
         self._entries: list[Entry] = []
         self._frames = 0
         self._events = 0
         self.dropped_frames = 0
         self.lost = False
         """The stream was gone when entries were to be written: the conversation is over, or Redis lost its data."""
+
+    def open(self, call_id: str) -> None:
+        """Say whose stream it is; only then may it be marked for writing."""
+        self._key = keys.media_in(call_id)
 
     def audio(self, at: float, position_ms: int, pcm: bytes) -> None:
         """One 20 ms frame."""

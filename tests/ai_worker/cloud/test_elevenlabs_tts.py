@@ -177,14 +177,14 @@ async def test_a_failure_says_whether_to_try_again(
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        (HoldAfter(0), "the first audio did not come within 0.2 s"),
-        (HoldAfter(2), "the next audio did not come within 0.1 s"),
-        (SlowDrip(0.15), "the next audio did not come within 0.1 s"),
+        (HoldAfter(0), "the first audio did not come within 0.6 s"),
+        (HoldAfter(2), "the next audio did not come within 0.3 s"),
+        (SlowDrip(0.4), "the next audio did not come within 0.3 s"),
     ],
     ids=str,
 )
 async def test_a_stall_is_a_timeout(elevenlabs_server: FakeElevenLabs, fault: Fault, reason: str) -> None:
-    error = await failure_of(elevenlabs_server, fault, first_byte_timeout=0.2, between_bytes_timeout=0.1)
+    error = await failure_of(elevenlabs_server, fault, first_byte_timeout=0.6, between_bytes_timeout=0.3)
 
     assert isinstance(error, ProviderTimeout)
     assert error.reason == reason
@@ -217,7 +217,7 @@ async def test_warming_passes_with_a_key_that_may_only_speak(
 
 async def test_warming_tries_once_and_has_a_deadline(elevenlabs_server: FakeElevenLabs) -> None:
     speech = ElevenLabsSpeech(
-        api_key=elevenlabs_server.api_key, base_url=elevenlabs_server.base_url, first_byte_timeout=0.2
+        api_key=elevenlabs_server.api_key, base_url=elevenlabs_server.base_url, first_byte_timeout=0.5
     )
     elevenlabs_server.fail_next(Refuse(503), HoldAfter(0))
     with pytest.raises(ProviderError) as refused:

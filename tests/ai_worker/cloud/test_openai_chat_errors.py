@@ -106,20 +106,20 @@ async def test_an_error_within_the_stream(openai_server: FakeOpenAI, code: str |
 @pytest.mark.parametrize(
     ("hold", "awaited"),
     [
-        (HoldAfter(0), "the first token did not come within 0.2 s"),
-        (HoldAfter(1), "the first token did not come within 0.2 s"),
-        (HoldAfter(4), "the next token did not come within 0.1 s"),
-        (HoldAfter(4, comments_every=0.02), "the next token did not come within 0.1 s"),
+        (HoldAfter(0), "the first token did not come within 0.6 s"),
+        (HoldAfter(1), "the first token did not come within 0.6 s"),
+        (HoldAfter(4), "the next token did not come within 0.3 s"),
+        (HoldAfter(4, comments_every=0.02), "the next token did not come within 0.3 s"),
     ],
     ids=["no answer", "the role only", "within the text", "with keep-alive comments"],
 )
 async def test_a_stall_is_a_timeout(openai_server: FakeOpenAI, hold: HoldAfter, awaited: str) -> None:
     began = time.monotonic()
-    error, _ = await failure_of(openai_server, hold, first_token_timeout=0.2, between_tokens_timeout=0.1)
+    error, _ = await failure_of(openai_server, hold, first_token_timeout=0.6, between_tokens_timeout=0.3)
 
     assert isinstance(error, ProviderTimeout)
     assert error.reason == awaited
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 3
     async with asyncio.timeout(1):
         await openai_server.requests[0].disconnected.wait()
 

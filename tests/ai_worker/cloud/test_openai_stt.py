@@ -143,20 +143,20 @@ async def test_a_refusal_is_not_tried_again(openai_server: FakeOpenAI, fault: Re
     ("model", "pieces"), [("whisper-1", 0), ("gpt-4o-mini-transcribe", 0), ("gpt-4o-mini-transcribe", 2)]
 )
 async def test_a_transcript_that_does_not_come_in_time(openai_server: FakeOpenAI, model: str, pieces: int) -> None:
-    error = await failure_of(openai_server, HoldAfter(pieces), model=model, timeout=0.2)
+    error = await failure_of(openai_server, HoldAfter(pieces), model=model, timeout=0.6)
 
     assert isinstance(error, ProviderTimeout)
-    assert error.reason == "the transcript did not come within 0.2 s"
+    assert error.reason == "the transcript did not come within 0.6 s"
     async with asyncio.timeout(1):
         await openai_server.requests[0].disconnected.wait()
 
 
 async def test_the_second_attempt_has_what_is_left_of_the_time(openai_server: FakeOpenAI) -> None:
     began = time.monotonic()
-    error = await failure_of(openai_server, Refuse(500), HoldAfter(0), timeout=0.7)
+    error = await failure_of(openai_server, Refuse(500), HoldAfter(0), timeout=0.9)
 
     assert isinstance(error, ProviderTimeout)
-    assert 0.65 < time.monotonic() - began < 1.5
+    assert 0.85 < time.monotonic() - began < 3
     assert len(openai_server.requests) == 2
 
 

@@ -24,6 +24,7 @@ MAX_BODY_BYTES = 64 * 1024
 MAX_DISCARDED_BYTES = 1024 * 1024
 BODY_TIMEOUT_S = 10.0
 UNSIGNED_EVENT = "ivr_response_code"
+_CLOSE = {"Connection": "close"}
 
 log = structlog.get_logger(__name__)
 
@@ -177,9 +178,6 @@ async def _body(request: Request) -> bytes:
             _CLOSE if size > MAX_DISCARDED_BYTES else None,
         )
     return b"".join(chunks)
-
-
-_CLOSE = {"Connection": "close"}
 
 
 def _peer(request: Request) -> str:

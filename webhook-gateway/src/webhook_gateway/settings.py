@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -68,7 +69,7 @@ class GatewaySettings(ServiceSettings):
                 "or RINGOVER_WEBHOOK_INSECURE=1 to accept unsigned webhooks on a developer's machine"
             )
         secret = self.path_secret
-        if secret is not None and (len(secret) < 16 or not secret.replace("-", "").replace("_", "").isalnum()):
+        if secret is not None and (len(secret) < 16 or not re.fullmatch(r"[A-Za-z0-9_-]+", secret)):
             raise ValueError(
                 "setting RINGOVER_WEBHOOK_PATH_SECRET can't be used: expected at least 16 letters, digits, - or _"
             )

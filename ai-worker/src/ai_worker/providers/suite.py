@@ -78,9 +78,8 @@ async def _llm(settings: WorkerSettings, stack: AsyncExitStack) -> LanguageModel
         model="local",
         name="local-llama",
         base_url=server.base_url,
-        max_tokens=min(80, settings.llm_max_tokens),
-        temperature=0.2,
-        extra_body={"repeat_penalty": 1.1},
+        # A small model that goes on talks nonsense; its sampling is the server's default.
+        max_tokens=min(60, settings.llm_max_tokens),
     )
 
 

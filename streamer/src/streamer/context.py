@@ -1,0 +1,67 @@
+"""What all media sessions of one streamer share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from callbus.broker import Broker
+from streamer.bus import Outbox
+from streamer.metrics import Counters
+from streamer.recording import Disk
+from streamer.settings import StreamerSettings
+
+if TYPE_CHECKING:
+    from streamer.session import MediaSession
+
+log = structlog.get_logger()
+
+
+class Tasks:
+    """Tasks that nobody awaits: kept alive, waited for at the end, and never failing unnoticed."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    async def finish(self, grace_s: float) -> None:
+        """Wait for all of them; cancel those that take longer."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=grace_s)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the streamer failed", exc_info=error)
+
+
+@dataclass(slots=True)
+class Context:
+    """One streamer's parts, as a session needs them."""
+
+    settings: StreamerSettings
+    streamer_id: str
+    broker: Broker
+    outbox: Outbox
+    counters: Counters
+    disk: Disk
+    tasks: Tasks = field(default_factory=Tasks)
+    sessions: set[MediaSession] = field(default_factory=set)
+    """All that are not over."""
+    by_call: dict[str, MediaSession] = field(default_factory=dict)
+    """Those whose call is known."""

@@ -1,0 +1,389 @@
+"""One media session: a media server's connection on one side, its call on the bus on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from functools import partial
+from typing import Literal, Protocol
+
+import structlog
+
+from callbus import calls, keys, media, sessions
+from callbus import commands as bus
+from callbus.broker import until_available
+from callbus.errors import BusUnavailable
+from callbus.pcm import FRAME_MS
+from streamer import commands, joining
+from streamer.actions import Action, Actions, wire_text
+from streamer.context import Context
+from streamer.fallback import Fallback
+from streamer.feed import Feed
+from streamer.inbound import Audio, CallEnd, CallStart, Dtmf, Event, InboundDecoder, Metadata, Unreadable
+from streamer.playout import File
+from streamer.recording import Recorder
+from streamer.speech import Speech
+
+ORDERLY_CLOSE = (1000, 1001, 1005)
+"""Close codes by which a media server says that the call is over. Any other end is a drop: it may come back."""
+FINISH_TIMEOUT_S = 60.0
+
+State = Literal["joining", "live", "away", "over"]
+
+
+class Connection(Protocol):
+    """The media server's WebSocket. All are without effect once it is closed."""
+
+    def send_text(self, text: str) -> None: ...
+
+    def close(self, code: int) -> None: ...
+
+
+class MediaSession:
+    """From the handshake to the end of the call's media, or to another session that takes the call over.
+
+    `call_id` may come with the handshake; else it is looked for in what the media server tells.
+    """
+
+    def __init__(
+        self, context: Context, connection: Connection, *, call_id: str | None, sample_rate: int, channels: int
+    ) -> None:
+        self.id = secrets.token_hex(8)
+        self.call_id = call_id
+        self.state: State = "joining"
+        self.feed = Feed()
+        self.served_at = time.time()
+        """When a worker was last known to serve this call."""
+        self._context = context
+        self._connection = connection
+        self._rate = sample_rate
+        self._loop = asyncio.get_running_loop()
+        # One offset for the whole session: its times must not jump when the wall clock is set.
+        self._epoch_offset = time.time() - self._loop.time()
+        self._decoder = InboundDecoder(sample_rate, channels)
+        self._told: asyncio.Future[Metadata | CallStart] = self._loop.create_future()
+        self._metadata: Metadata | None = None
+        self._position_ms = 0
+        self._acknowledges = False
+        self._muted = False
+        self._epoch = 0
+        self._commanded = False
+        self._away_timer: asyncio.TimerHandle | None = None
+        started = self.now()
+        self._recorder = Recorder(
+            context.disk,
+            context.settings.calls_dir,
+            session=self.id,
+            streamer=context.streamer_id,
+            sample_rate=sample_rate,
+            started=started,
+        )
+        self.speech = Speech(
+            sample_rate,
+            now=self.now,
+            send_text=connection.send_text,
+            tell=self._tell,
+            recorder=self._recorder,
+            counters=context.counters,
+        )
+        self._fallback = Fallback(context.settings, self.speech, connection.send_text)
+        self._actions = Actions(context.broker)
+        self._unclaimed_timer = self._loop.call_later(context.settings.fallback_after_s, self._check_claimed)
+        context.sessions.add(self)
+        context.counters.sessions_started += 1
+        self._log = structlog.get_logger().bind(session=self.id, call_id=call_id)
+        self._join_task = context.tasks.spawn(self._join())
+
+    def now(self) -> float:
+        """Epoch seconds, never going back."""
+        return self._loop.time() + self._epoch_offset
+
+    # The media server's side
+
+    def on_binary(self, data: bytes) -> None:
+        """A binary message arrived."""
+        self._receive(self._decoder.receive_binary(data))
+
+    def on_text(self, text: str) -> None:
+        """A text message arrived."""
+        self._receive(self._decoder.receive_text(text))
+
+    def on_closed(self, code: int) -> None:
+        """The connection is closed, or will be, with this code (1006: it broke)."""
+        if self.state not in ("joining", "live"):
+            return
+        self._receive(self._decoder.flush())
+        if code in ORDERLY_CLOSE or self.call_id is None:
+            self.end("closed")
+        else:
+            self._drop(code)
+
+    def _receive(self, events: list[Event]) -> None:
+        for event in events:
+            if type(event) is Audio:
+                now = self._loop.time() + self._epoch_offset
+                self._context.counters.frames_in += 1
+                self.feed.audio(now, self._position_ms, event.pcm)
+                self._position_ms += FRAME_MS
+                self._recorder.caller(now, event.pcm)
+                if self.state == "live" and not self._muted:
+                    self._context.outbox.mark(self.feed)
+            else:
+                self._receive_other(event)
+
+    def _receive_other(self, event: Event) -> None:
+        match event:
+            case Dtmf(digit):
+                self._tell(media.Dtmf(round(self.now(), 3), digit))
+            case Metadata():
+                self._metadata = event
+                if not self._told.done():
+                    if event.call_id or (event.from_number and event.to_number):
+                        self._told.set_result(event)
+                elif self.state == "live" and self.call_id:
+                    self._context.tasks.spawn(self._note_metadata(self.call_id, event))
+            case CallStart(call_id):
+                self._acknowledges = True
+                if self.call_id is not None:
+                    self._connection.send_text(commands.call_started(call_id or self.call_id))
+                elif call_id and not self._told.done():
+                    self._told.set_result(event)
+            case CallEnd(call_id):
+                if self._acknowledges:
+                    self._connection.send_text(commands.call_ended(call_id or self.call_id or ""))
+                self.end("call_end")
+            case Unreadable(reason):
+                self._context.counters.messages_unreadable += 1
+                self._log.info("a message can't be read", reason=reason)
+                if self._acknowledges:
+                    self._connection.send_text(commands.error(reason))
+
+    # The bus's side
+
+    async def execute(self, command: bus.Command) -> None:
+        """Carry out a command that the bus brought."""
+        if isinstance(command, bus.Detach):
+            if command.session == self.id:
+                self.supersede(tell=False)
+            return
+        if self.state == "over" or command.epoch < self._epoch:
+            self._context.counters.commands_stale += 1
+            return
+        self._epoch = command.epoch
+        self._commanded = True
+        self.served_at = time.time()
+        match command:
+            case bus.Speak(segment=segment, pcm=pcm, last=last):
+                self._fallback.call_off()
+                if self.speech.speak(segment, pcm, last) and self.state == "away":
+                    self.speech.break_()
+            case bus.Break():
+                self.speech.break_()
+            case bus.TakeOver():
+                self.speech.take_over()
+            case bus.Record(on=on):
+                self._recorder.decide(on, command.call_id, self.now())
+                await until_available(partial(calls.update, self._context.broker, command.call_id, record=on))
+            case bus.Play() | bus.Digits() | bus.Transfer() | bus.Hangup():
+                if self.state == "away":
+                    self._actions.postpone(command)
+                else:
+                    await self._act(command)
+
+    async def _act(self, command: Action) -> None:
+        try:
+            text = wire_text(command)
+        except commands.CommandError as error:
+            self._context.counters.commands_refused += 1
+            self._log.error("an action can't be carried out", action_id=command.action_id, error=str(error))
+            return
+        if not await self._actions.first_time(command):
+            self._context.counters.actions_repeated += 1
+        elif isinstance(command, bus.Play):
+            self.speech.play(File(command.url, command.action_id))
+            return
+        elif text:
+            self._connection.send_text(text)
+        self._tell(media.ActionDone(round(self.now(), 3), command.action_id))
+        if isinstance(command, bus.Hangup):
+            self.end("hangup")
+
+    def conversation_finished(self) -> None:
+        """Nobody reads this call's stream any more."""
+        self._muted = True
+
+    def fall_back(self, why: str) -> None:
+        """Do what is configured for a caller whom no worker serves; once a call."""
+        if not self._fallback.begun:
+            self._context.counters.fallbacks += 1
+            self._log.warning("falling back", why=why)
+            self._fallback.begin()
+
+    def _check_claimed(self) -> None:
+        if not self._commanded:
+            self._context.tasks.spawn(self._fall_back_unless_claimed())
+
+    async def _fall_back_unless_claimed(self) -> None:
+        conversation = None
+        if self.call_id is not None:
+            try:
+                conversation = await self._context.broker.execute("HGET", keys.call(self.call_id), "conversation")
+            except BusUnavailable:
+                pass  # A worker that can't be asked for is not there either.
+        if conversation in (None, b"waiting") and not self._commanded and self.state in ("joining", "live"):
+            self.fall_back("no worker took the call")
+
+    def _tell(self, event: media.MediaEvent) -> None:
+        self.feed.event(event)
+        if self.state in ("live", "away") and not self._muted:
+            self._context.outbox.mark(self.feed)
+
+    # Joining and leaving the call
+
+    async def _join(self) -> None:
+        context = self._context
+        if self.call_id is None:
+            call_id = await joining.identify(context.broker, self._told)
+            self.call_id = call_id
+            self._log = self._log.bind(call_id=call_id)
+            if self._acknowledges:
+                self._connection.send_text(commands.call_started(call_id))
+        if not self._told.done():
+            self._told.cancel()
+        old = context.by_call.get(self.call_id)
+        context.by_call[self.call_id] = self
+        if old is not None:
+            self._succeed(old)
+            await context.outbox.flushed()
+        if self._metadata is not None:
+            await self._note_metadata(self.call_id, self._metadata)
+        await self._enter(self.call_id)
+
+    async def _enter(self, call_id: str) -> None:
+        context = self._context
+        self.feed.open(call_id)
+        entered = await joining.enter(
+            context.broker, call_id, streamer=context.streamer_id, session=self.id, sample_rate=self._rate
+        )
+        if entered.outcome == "over":
+            self._log.info("the conversation of this call ended moments ago")
+            self._leave()
+            self._connection.close(1000)
+            return
+        # A worker may have been faster than our own reading of the hash.
+        self._epoch = max(self._epoch, entered.epoch) if self._commanded else entered.epoch
+        if entered.record is not None:
+            self._recorder.decide(entered.record, call_id, self.now())
+        resumed = entered.outcome == "resumed"
+        context.counters.sessions_resumed += resumed
+        if self.state == "joining":
+            self.state = "live"
+        context.outbox.mark(self.feed)
+        self._log.info("media connected", resumed=resumed, sample_rate=self._rate)
+        await self._announce("connected", resumed=resumed, sample_rate=self._rate)
+        for action in self._actions.take_postponed():
+            await self._act(action)
+
+    def enter_again(self) -> None:
+        """Redis doesn't know this call any more: it lost its data. Begin anew."""
+        if self.call_id is not None and self._join_task.done() and not self._muted:
+            self._log.warning("Redis has lost this call; entering it anew")
+            self._commanded = False
+            self._join_task = self._context.tasks.spawn(self._enter(self.call_id))
+
+    def _succeed(self, old: MediaSession) -> None:
+        """This connection carries on the call of another one of this streamer."""
+        self._epoch = old._epoch
+        self._commanded = old._commanded
+        self._fallback.begun = old._fallback.begun
+        self._actions = old._actions
+        old.supersede(tell=True)
+
+    def supersede(self, *, tell: bool) -> None:
+        """Another session has the call: leave it without ending it. `tell` its worker what was cut by that."""
+        if self.state == "over":
+            return
+        was_live = self.state == "live"
+        self._muted = self._muted or not tell
+        self._leave()
+        if was_live and not self._muted:
+            self._context.outbox.mark(self.feed)
+        self._connection.close(1000)
+        self._join_task.cancel()
+
+    def _drop(self, code: int) -> None:
+        self.state = "away"
+        self._stop()
+        self._context.counters.sessions_dropped += 1
+        self._log.info("media dropped; it may come back", code=code)
+        self._away_timer = self._loop.call_later(keys.RECONNECT_WINDOW_S, self.end, "lost")
+        self._context.tasks.spawn(self._note_drop())
+
+    async def _note_drop(self) -> None:
+        await asyncio.wait([self._join_task])
+        if self.state == "away" and self.call_id:
+            away = partial(sessions.away, self._context.broker, self.call_id, session=self.id)
+            if await until_available(away):
+                await self._announce("dropped")
+
+    def end(self, reason: str) -> None:
+        """The call's media is over for good. `reason`: closed, call_end, hangup, lost or drained."""
+        if self.state == "over":
+            return
+        if self.call_id is None:
+            self._join_task.cancel()
+        self._leave()
+        self._connection.close(1000)
+        self._context.tasks.spawn(self._finish(reason))
+
+    async def _finish(self, reason: str) -> None:
+        context = self._context
+        try:
+            async with asyncio.timeout(FINISH_TIMEOUT_S):
+                await asyncio.wait([self._join_task])
+                if self.call_id is None:
+                    return
+                if not self._muted:
+                    context.outbox.mark(self.feed)
+                    await context.outbox.flushed()
+                end = partial(sessions.end, context.broker, self.call_id, session=self.id, reason=reason)
+                if await until_available(end):
+                    context.counters.sessions_ended += 1
+                    self._log.info("media ended", reason=reason)
+                    await self._announce("ended", reason=reason)
+        except TimeoutError:
+            self._log.error("the end of this call's media could not be told: Redis is away", reason=reason)
+        finally:
+            context.outbox.discard(self.feed)
+
+    def _leave(self) -> None:
+        """Out of the streamer's books."""
+        self.state = "over"
+        self._stop()
+        if self._away_timer is not None:
+            self._away_timer.cancel()
+        context = self._context
+        context.sessions.discard(self)
+        if self.call_id is not None and context.by_call.get(self.call_id) is self:
+            del context.by_call[self.call_id]
+
+    def _stop(self) -> None:
+        """The connection is of no more use."""
+        self.speech.close()
+        self._recorder.close(self.now())
+        self._fallback.close()
+        self._unclaimed_timer.cancel()
+        counters, lost = self._context.counters, self._decoder.counters
+        counters.rtp_concealed += lost.rtp_concealed
+        counters.rtp_dropped += lost.rtp_dropped
+        counters.rtp_resyncs += lost.rtp_resyncs
+        lost.rtp_concealed = lost.rtp_dropped = lost.rtp_resyncs = 0
+
+    async def _note_metadata(self, call_id: str, metadata: Metadata) -> None:
+        await until_available(partial(joining.note_metadata, self._context.broker, call_id, metadata))
+
+    async def _announce(self, event: str, **data: object) -> None:
+        if self.call_id is not None:
+            data = {"session": self.id, "streamer": self._context.streamer_id, **data}
+            await until_available(partial(joining.announce, self._context.broker, self.call_id, event, data))

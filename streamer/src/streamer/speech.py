@@ -1,0 +1,92 @@
+"""One session's outgoing side: the playout clock with a timer, a wire and a recorder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from callbus import media
+from streamer import commands
+from streamer.metrics import Counters
+from streamer.playout import File, Piece, PlayoutClock
+from streamer.recording import Recorder
+
+
+class Speech:
+    """What the bot says, from the worker's commands to the media server. `now()` is epoch seconds."""
+
+    def __init__(
+        self,
+        sample_rate: int,
+        *,
+        now: Callable[[], float],
+        send_text: Callable[[str], None],
+        tell: Callable[[media.MediaEvent], None],
+        recorder: Recorder,
+        counters: Counters,
+    ) -> None:
+        self._rate = sample_rate
+        self._now = now
+        self._send_text = send_text
+        self._tell = tell
+        self._recorder = recorder
+        self._counters = counters
+        self._clock = PlayoutClock(sample_rate)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def speak(self, segment: str, pcm: bytes, last: bool) -> bool:
+        """Add speech; False when its segment was cut before."""
+        accepted = self._clock.speak(self._now(), segment, pcm, last)
+        self._poll()
+        return accepted
+
+    def play(self, file: File) -> None:
+        """Let the media server play a file when its turn comes."""
+        self._clock.play(self._now(), file)
+        self._poll()
+
+    def break_(self) -> None:
+        """Silence at once."""
+        now = self._now()
+        if self._clock.break_(now):
+            self._counters.breaks_out += 1
+            self._send_text(commands.break_())
+        self._recorder.cut(now)
+        self._poll()
+
+    def take_over(self) -> None:
+        """Drop what has not been sent."""
+        self._clock.take_over(self._now())
+        self._poll()
+
+    def close(self) -> None:
+        """The connection is gone: what plays is cut, and tell so."""
+        now = self._now()
+        self._clock.break_(now)
+        self._recorder.cut(now)
+        self._poll()
+        self._counters.playout_underruns += self._clock.underruns
+        self._counters.playout_late_chunks += self._clock.late_chunks
+        self._clock.underruns = self._clock.late_chunks = 0
+
+    def _poll(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = self._now()
+        outputs, events = self._clock.poll(now)
+        for event in events:
+            self._tell(event)
+        for output in outputs:
+            match output:
+                case Piece(start, pcm):
+                    self._counters.pieces_out += 1
+                    self._send_text(commands.stream_audio(pcm, self._rate))
+                    self._recorder.bot(start, pcm)
+                case File(url, action_id):
+                    self._send_text(commands.play(url))
+                    if action_id:
+                        self._tell(media.ActionDone(round(now, 3), action_id))
+        wake = self._clock.next_wake()
+        if wake is not None:
+            self._timer = asyncio.get_running_loop().call_later(max(0.001, wake - now), self._poll)
