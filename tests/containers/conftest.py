@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,12 +46,16 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
         build=True,
         wait=True,
     )
-    with compose:
-        yield Containers(
-            compose,
-            gateway_url=f"http://127.0.0.1:{gateway_port}",
-            streamer_url=f"ws://127.0.0.1:{streamer_port}",
-            webhook_secret=settings["RINGOVER_WEBHOOK_SECRET"],
-            streamer_token=settings["STREAMER_TOKEN"],
-            admin_token=settings["ADMIN_TOKEN"],
-        )
+    try:
+        with compose:
+            yield Containers(
+                compose,
+                gateway_url=f"http://127.0.0.1:{gateway_port}",
+                streamer_url=f"ws://127.0.0.1:{streamer_port}",
+                webhook_secret=settings["RINGOVER_WEBHOOK_SECRET"],
+                streamer_token=settings["STREAMER_TOKEN"],
+                admin_token=settings["ADMIN_TOKEN"],
+            )
+    finally:
+        # The images carry the project's name; their layers stay in the builder's cache.
+        subprocess.run([*compose.docker_compose_command(), "down", "--rmi", "local"], cwd=ROOT, check=False)

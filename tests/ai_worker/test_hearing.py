@@ -1,0 +1,86 @@
+"""The worker's ear for one call: positions, times, verdicts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ai_worker.conversation import events as ev
+from ai_worker.hearing import KEPT_MS, Hearing
+from callbus.pcm import bytes_in
+
+SPEECH, SILENCE = 0.95, 0.02
+
+
+def frames(hearing: Hearing, count: int, *, at: float = 100.0, fill: int = 1) -> None:
+    """20 ms chunks that arrive in real time."""
+    for _ in range(count):
+        position = hearing.position_ms
+        hearing.receive(bytes([fill, 0]) * 160, at + position / 1000)
+
+
+def judged(hearing: Hearing, pattern: list[tuple[int, float]]) -> list[ev.Event]:
+    """Windows of 32 ms: (how many, probability)."""
+    found: list[ev.Event] = []
+    at = 0
+    for count, probability in pattern:
+        for _ in range(count):
+            hearing.receive(bytes(512), 100.0 + at / 1000)
+            found += hearing.judge(at, probability)
+            at += 32
+    return found
+
+
+def test_a_stretch_of_audio_is_cut_out_by_position() -> None:
+    hearing = Hearing(8000)
+    frames(hearing, 10, fill=1)
+    frames(hearing, 10, fill=2)
+    assert hearing.cut(180, 220) == b"\1\0" * 160 + b"\2\0" * 160
+    assert len(hearing.cut(380, 900)) == bytes_in(20, 8000)
+    assert hearing.cut(500, 600) == b""
+    assert hearing.cut(300, 200) == b""
+
+
+@given(st.integers(1, 9_000))
+def test_old_audio_is_forgotten_and_positions_stay(count: int) -> None:
+    hearing = Hearing(8000)
+    pcm = b"".join(n.to_bytes(2, "little") * 160 for n in range(count))
+    for start in range(0, len(pcm), 3200):
+        hearing.receive(pcm[start : start + 3200], 0.0)
+    assert hearing.position_ms == count * 20
+    last = (count - 1) * 20
+    assert hearing.cut(last, last + 20) == (count - 1).to_bytes(2, "little") * 160
+    assert len(hearing.cut(0, count * 20)) <= bytes_in(2 * KEPT_MS, 8000) + 3200
+
+
+def test_a_position_has_the_time_at_which_its_audio_arrived() -> None:
+    hearing = Hearing(8000)
+    frames(hearing, 5, at=100.0)
+    # The line stalled for a second: what comes now was spoken later than its position says.
+    frames(hearing, 5, at=101.0)
+    assert hearing.at(50) == pytest.approx(100.05)
+    assert hearing.at(150) == pytest.approx(101.15)
+
+
+def test_speech_is_announced_sustained_and_ended() -> None:
+    found = judged(Hearing(8000), [(10, SILENCE), (20, SPEECH), (20, SILENCE)])
+    started, sustained, stopped = found
+    assert isinstance(started, ev.SpeechStarted)
+    assert started.start_ms == 320
+    assert 180 <= started.speech_ms <= 230
+    assert isinstance(sustained, ev.SpeechSustained)
+    assert isinstance(stopped, ev.SpeechStopped)
+    assert stopped.end_ms == 960
+    assert 180 <= stopped.silence_ms <= 230
+    assert abs(stopped.ended_at - 100.96) < 0.04
+
+
+def test_a_short_word_interrupts_nobody() -> None:
+    found = judged(Hearing(8000), [(10, SILENCE), (7, SPEECH), (20, SILENCE)])
+    assert [type(event) for event in found] == [ev.SpeechStarted, ev.SpeechStopped]
+
+
+def test_each_utterance_is_sustained_once() -> None:
+    found = judged(Hearing(8000), [(40, SPEECH), (20, SILENCE), (40, SPEECH), (20, SILENCE)])
+    assert [type(event) for event in found] == [ev.SpeechStarted, ev.SpeechSustained, ev.SpeechStopped] * 2
