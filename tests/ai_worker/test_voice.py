@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,7 @@ class SteppedTts:
         self.closed: list[str] = []
         self.allowed = asyncio.Semaphore(0)
 
-    async def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncIterator[bytes]:
+    async def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
         self.asked.append(text)
         try:
             for _ in range(0 if text == "mute" else 2):

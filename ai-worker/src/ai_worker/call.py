@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import time
 from collections.abc import Coroutine
+from contextlib import aclosing
 from typing import Any
 
 import structlog
@@ -207,9 +208,10 @@ class CallTask:
 
     async def _think(self, action: act.Think) -> None:
         try:
-            async for delta in self._providers.llm.stream(action.messages):
-                if isinstance(delta, TextDelta):
-                    self.tell(ev.ReplyText(action.reply, delta.text))
+            async with aclosing(self._providers.llm.stream(action.messages)) as deltas:
+                async for delta in deltas:
+                    if isinstance(delta, TextDelta):
+                        self.tell(ev.ReplyText(action.reply, delta.text))
             self.tell(ev.ReplyDone(action.reply))
         except ProviderError as error:
             log.warning("language model failed", call_id=self.lease.call_id, error=str(error))

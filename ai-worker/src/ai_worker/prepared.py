@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 
 from ai_worker.agents import Agent
 from ai_worker.conversation.sentences import split_sentences
@@ -36,14 +37,15 @@ class PreparedSpeech:
                     if key not in self._prepared:
                         self._prepared[key] = b"".join([pcm async for pcm in self._speak(*key)])
 
-    async def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncIterator[bytes]:
+    async def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
         """See TextToSpeech."""
         key = (text, sample_rate, voice, language)
         if pcm := self._prepared.get(key):
             yield pcm
             return
-        async for piece in self._speak(*key):
-            yield piece
+        async with aclosing(self._speak(*key)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def warm(self) -> None:
         await self._tts.warm()
@@ -51,5 +53,5 @@ class PreparedSpeech:
     async def aclose(self) -> None:
         await self._tts.aclose()
 
-    def _speak(self, text: str, sample_rate: int, voice: str, language: str) -> AsyncIterator[bytes]:
+    def _speak(self, text: str, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
         return self._tts.stream(text, sample_rate=sample_rate, voice=voice, language=language)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 
 from ai_worker.agents import Agent
 from ai_worker.conversation import events as ev
@@ -62,18 +63,20 @@ class Voice:
     async def _speak(self, sentence: Say) -> None:
         sent = 0
         try:
-            async for pcm in self._tts.stream(
+            speech = self._tts.stream(
                 sentence.text,
                 sample_rate=self._sample_rate,
                 voice=self._agent.voice,
                 language=self._agent.language,
-            ):
-                if not pcm:
-                    continue
-                self._send(sentence.segment, pcm, False)
-                if not sent:
-                    self._tell(ev.FirstSound(sentence.segment))
-                sent += len(pcm)
+            )
+            async with aclosing(speech):
+                async for pcm in speech:
+                    if not pcm:
+                        continue
+                    self._send(sentence.segment, pcm, False)
+                    if not sent:
+                        self._tell(ev.FirstSound(sentence.segment))
+                    sent += len(pcm)
         except ProviderError as error:
             if sent:
                 self._send(sentence.segment, b"", True)

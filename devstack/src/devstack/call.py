@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import httpx
 from rich.console import Console
 
-from devstack.demo import SCRIPT
+from devstack.demo import SCRIPT, shown
 from devstack.dev import configured, running_dev_stack
 from devstack.placed import Target, new_call_id, place_call
-from devstack.stack import ROOT
 from devstack.timings import stages_table
 
 COMPOSE_SECRET = "only-for-this-machine"
 """The webhook secret of docker-compose.yml while none is configured: its ports are bound to 127.0.0.1."""
 
 
-async def call(console: Console, arguments: Sequence[str]) -> int:
+async def call(console: Console, out: Path, arguments: Sequence[str]) -> int:
     """Place a call with these further options of `ringover-sim call`; 0 when it went as its script expects."""
-    target = running_dev_stack() or _compose()
+    target = running_dev_stack(out) or _compose()
     if not await _answers(target):
         console.print(
             f"Nothing is ready at {target.gateway_url}: start it with `make up`, or `make dev` in another terminal.",
@@ -27,19 +27,20 @@ async def call(console: Console, arguments: Sequence[str]) -> int:
         )
         return 2
     call_id = new_call_id("call")
-    folder = ROOT / "out" / "calls" / call_id
     given = [] if {"--script", "--say", "--wav"} & {a.split("=")[0] for a in arguments} else ["--script", str(SCRIPT)]
     console.print(f"call {call_id} to {target.gateway_url} and {target.streamer_url}", style="bold", highlight=False)
-    out = folder / "simulator"
+    folder = out / "calls" / call_id / "simulator"
     code, view = await place_call(
-        target, ["--out", str(out), *given, *arguments], call_id=call_id, log_dir=out, console=console
+        target, ["--out", str(folder), *given, *arguments], call_id=call_id, log_dir=folder, console=console
     )
     if table := stages_table(view.timings, view.questions):
         console.print(table)
     if target.redis_url:
-        report = out / "report.txt"
-        console.print((report if report.exists() else out / "simulator.log").read_text(), markup=False, highlight=False)
-    console.print(f"The simulator's report and what the caller heard: {out.relative_to(ROOT)}", highlight=False)
+        report = folder / "report.txt"
+        console.print(
+            (report if report.exists() else folder / "simulator.log").read_text(), markup=False, highlight=False
+        )
+    console.print(f"The simulator's report and what the caller heard: {shown(folder)}", highlight=False)
     return code
 
 

@@ -7,6 +7,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from devstack.call import call
 from devstack.demo import demo
 from devstack.dev import dev
 from devstack.errors import StackError
+from devstack.stack import ROOT
 
 PLAIN_WIDTH = 160
 """Columns where the output is no terminal."""
@@ -23,6 +25,7 @@ PLAIN_WIDTH = 160
 def main() -> None:
     """Run the command; ends the process with its exit code."""
     parser = argparse.ArgumentParser(prog="devstack", description="The whole system on this machine.")
+    parser.add_argument("--out", type=Path, default=ROOT / "out", help="folder for all that is written; default: out/")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("demo", help="one whole call, shown live; leaves out/demo/<call_id>/")
     development = commands.add_parser("dev", help="everything in the foreground until Ctrl-C")
@@ -31,14 +34,15 @@ def main() -> None:
     arguments, rest = parser.parse_known_args()
     if rest and arguments.command != "call":
         parser.error(f"unknown options: {' '.join(rest)}")
+    out = arguments.out.resolve()
     console = Console(highlight=False) if sys.stdout.isatty() else Console(width=PLAIN_WIDTH, highlight=False)
     match arguments.command:
         case "demo":
-            what = demo(console)
+            what = demo(console, out)
         case "dev":
-            what = dev(console, workers=arguments.workers)
+            what = dev(console, out, workers=arguments.workers)
         case _:
-            what = call(console, rest)
+            what = call(console, out, rest)
     sys.exit(_run(what, console))
 
 

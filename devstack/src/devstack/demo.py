@@ -13,26 +13,25 @@ from devstack.stack import ROOT, LocalStack
 from devstack.timings import stages_table
 
 SCRIPT = ROOT / "simulator" / "scripts" / "demo.yaml"
-OUT = ROOT / "out" / "demo"
 RECORD_TIMEOUT_S = 20.0
 
 
-async def demo(console: Console) -> int:
-    """Run the demo; 0 when the call went as its script expects and its files are there. Raises StackError."""
+async def demo(console: Console, out: Path) -> int:
+    """Run the demo; 0 when the call went as its script expects and its files are in `out`/demo/<call_id>. Raises StackError."""
     began = time.monotonic()
     call_id = new_call_id("demo")
-    work = ROOT / "out" / "logs" / call_id
+    work = out / "logs" / call_id
 
     def progress(line: str) -> None:
         console.print(f"  {line}", style="dim")
 
     console.print("Starting Redis and the services (everything on this machine, no key, no network)", style="bold")
-    async with LocalStack(work, calls_dir=OUT, on_progress=progress) as stack:
+    async with LocalStack(work, calls_dir=out / "demo", on_progress=progress) as stack:
         console.print(f"A caller rings: {SCRIPT.relative_to(ROOT)}, call {call_id}", style="bold")
         target = Target(
             stack.gateway_url, stack.streamer_url, stack.webhook_secret, stack.streamer_token, stack.redis_url
         )
-        folder = OUT / call_id
+        folder = out / "demo" / call_id
         arguments = ["--script", str(SCRIPT), "--out", str(folder / "simulator"), "--json"]
         code, view = await place_call(
             target, arguments, call_id=call_id, log_dir=work / "logs", console=console, watch=stack.check
@@ -44,15 +43,15 @@ async def demo(console: Console) -> int:
         console.print(table)
     for file in files:
         if file not in missing:
-            console.print(f"{_size(file):>9}  {_shown(file)}", highlight=False)
+            console.print(f"{_size(file):>9}  {shown(file)}", highlight=False)
     if code != 0:
         console.print("The call did not go as its script expects; the simulator says:", style="bold red")
         console.print(_verdict(folder / "simulator" / "report.txt", work / "logs" / "simulator.log"), markup=False)
     if missing:
-        names = " and ".join(_shown(file) for file in missing)
-        console.print(f"{names} was not written; see {_shown(jobs_log)}", style="bold red")
+        names = " and ".join(shown(file) for file in missing)
+        console.print(f"{names} was not written; see {shown(jobs_log)}", style="bold red")
     if code != 0 or missing:
-        console.print(f"The services' logs: {_shown(work / 'logs')}")
+        console.print(f"The services' logs: {shown(work / 'logs')}")
         return 1
     console.print(f"The call went well. {time.monotonic() - began:.0f} s in all.", style="bold green")
     return 0
@@ -80,7 +79,8 @@ def _verdict(report: Path, log: Path) -> str:
     return "nothing: it wrote neither a report nor a log"
 
 
-def _shown(file: Path) -> str:
+def shown(file: Path) -> str:
+    """A path as a person in the repository's folder would write it."""
     return str(file.relative_to(ROOT)) if file.is_relative_to(ROOT) else str(file)
 
 

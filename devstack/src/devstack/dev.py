@@ -19,9 +19,8 @@ from devstack.placed import Target
 from devstack.ports import require_free
 from devstack.stack import ROOT, LocalStack
 
-DIRECTORY = ROOT / "out" / "dev"
-STATE = DIRECTORY / "stack.json"
-_SECRETS = DIRECTORY / "secrets.json"
+STATE = "stack.json"
+_SECRETS = "secrets.json"
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
 
 
@@ -31,14 +30,15 @@ def configured() -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-async def dev(console: Console, *, workers: int) -> int:
-    """Run everything until SIGINT or SIGTERM. Raises PortTaken and the rest of StackError."""
+async def dev(console: Console, out: Path, *, workers: int) -> int:
+    """Run everything until SIGINT or SIGTERM; its files lie in `out`/dev. Raises PortTaken and the rest of StackError."""
     settings = configured()
     gateway_port = int(settings.get("GATEWAY_PORT", "8000"))
     streamer_port = int(settings.get("STREAMER_PORT", "8765"))
     require_free(gateway_port, "the webhook gateway", "GATEWAY_PORT=8001 make dev")
     require_free(streamer_port, "the streamer", "STREAMER_PORT=8766 make dev")
-    secret, admin_token = _own_secrets()
+    directory = out / "dev"
+    secret, admin_token = _own_secrets(directory / _SECRETS)
     env = {
         "RINGOVER_WEBHOOK_SECRET": settings.get("RINGOVER_WEBHOOK_SECRET", secret),
         "ADMIN_TOKEN": settings.get("ADMIN_TOKEN", admin_token),
@@ -48,11 +48,11 @@ async def dev(console: Console, *, workers: int) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     stack = LocalStack(
-        DIRECTORY,
+        directory,
         workers=workers,
         gateway_port=gateway_port,
         streamer_port=streamer_port,
-        calls_dir=Path(settings.get("CALLS_DIR", str(ROOT / "out" / "calls"))),
+        calls_dir=Path(settings.get("CALLS_DIR", str(out / "calls"))),
         env=env,
         sealed=False,
         durable_redis=True,
@@ -68,7 +68,7 @@ async def dev(console: Console, *, workers: int) -> int:
             await asyncio.gather(starting, return_exceptions=True)
             return 130
         await starting
-        _write_state(stack, settings)
+        _write_state(directory / STATE, stack, settings)
         _say_where(console, stack)
         while not stop.is_set():
             stack.check()
@@ -77,32 +77,32 @@ async def dev(console: Console, *, workers: int) -> int:
         return 0
     finally:
         stopping.cancel()
-        STATE.unlink(missing_ok=True)
+        _forget_state(directory / STATE)
         await stack.__aexit__(None, None, None)
 
 
-def running_dev_stack() -> Target | None:
+def running_dev_stack(out: Path) -> Target | None:
     """What `make dev` runs in another terminal, if it does."""
     try:
-        state: dict[str, Any] = json.loads(STATE.read_text())
+        state: dict[str, Any] = json.loads((out / "dev" / STATE).read_text())
         os.kill(state.pop("pid"), 0)
         return Target(**state)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def _own_secrets() -> tuple[str, str]:
+def _own_secrets(file: Path) -> tuple[str, str]:
     """The webhook secret and the admin token where none is configured: random, and the same at every start."""
     try:
-        kept = json.loads(_SECRETS.read_text())
+        kept = json.loads(file.read_text())
         return kept["webhook_secret"], kept["admin_token"]
     except (OSError, ValueError, KeyError):
         made = {"webhook_secret": secrets.token_urlsafe(24), "admin_token": secrets.token_urlsafe(24)}
-        _write_private(_SECRETS, made)
+        _write_private(file, made)
         return made["webhook_secret"], made["admin_token"]
 
 
-def _write_state(stack: LocalStack, settings: dict[str, str]) -> None:
+def _write_state(file: Path, stack: LocalStack, settings: dict[str, str]) -> None:
     state = {
         "pid": os.getpid(),
         "gateway_url": stack.gateway_url,
@@ -111,7 +111,11 @@ def _write_state(stack: LocalStack, settings: dict[str, str]) -> None:
         "streamer_token": settings.get("STREAMER_TOKEN", ""),
         "redis_url": stack.redis_url,
     }
-    _write_private(STATE, state)
+    _write_private(file, state)
+
+
+def _forget_state(file: Path) -> None:
+    file.unlink(missing_ok=True)
 
 
 def _write_private(file: Path, content: dict[str, Any]) -> None:
@@ -127,7 +131,7 @@ def _say_where(console: Console, stack: LocalStack) -> None:
         ("status", f"{stack.gateway_url}/api/v1/status"),
         ("media", stack.streamer_url),
         ("redis", stack.redis_url),
-        ("secrets", f"{STATE.relative_to(ROOT)} and {_SECRETS.relative_to(ROOT)}"),
+        ("secrets", str(stack.directory / STATE)),
         ("one call", "make call, in another terminal"),
     ):
         console.print(f"  {what:<9} {where}", highlight=False, markup=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -107,7 +107,7 @@ class LanguageModel(Protocol):
 
     def stream(
         self, messages: Sequence[ChatMessage], *, tools: Sequence[ToolSpec] = ()
-    ) -> AsyncIterator[TextDelta | ToolCall]:
+    ) -> AsyncGenerator[TextDelta | ToolCall, None]:
         """Text as it comes; tool calls, each whole, when they are complete.
 
         Closing the iterator early cancels the request. Raises ProviderError, also in the middle.
@@ -124,7 +124,7 @@ class TextToSpeech(Protocol):
 
     name: str
 
-    def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncIterator[bytes]:
+    def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
         """Speech as s16le mono at `sample_rate` Hz (8000 or 16000), in pieces of any even length, as it is made.
 
         `voice` is the provider's own name of a voice; "" is its default. Closing the iterator early cancels the

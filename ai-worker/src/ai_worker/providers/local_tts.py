@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ class LocalHibari:
     def __init__(self, *, workers: int = 1, max_waiting: int = 32) -> None:
         self._pool = LocalPool(self.name, workers=workers, max_waiting=max_waiting)
 
-    async def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncIterator[bytes]:
+    async def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
         """See TextToSpeech. A piece is a sentence; nothing comes for a text without letters and digits.
 
         Raises ProviderRefused for a voice or a language it doesn't have, ProviderError when too many wait.
