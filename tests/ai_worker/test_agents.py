@@ -48,6 +48,7 @@ class TestTheLibrary:
         [
             ("What are your opening hours on Saturday?", "say"),
             ("Is the library open on Sunday?", "say"),
+            ("What are your hours on Sundays?", "say"),
             ("When do you close?", "say"),
             ("Can I speak to a human, please?", "transfer"),
             ("I'd like to talk to someone.", "transfer"),

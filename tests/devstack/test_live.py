@@ -78,7 +78,8 @@ async def test_what_cannot_be_read_is_said_and_passed_over(broker: Broker) -> No
 
 def test_stages_stand_in_the_order_in_which_they_are_passed() -> None:
     timings = [
-        TurnTimed(1.0, 1, {"vad_stop": 200.0, "first_audio": 900.0, "stt": 500.0}, 950.0),
+        TurnTimed(0.5, 0, {"vad_stop": 100.0, "first_audio": 200.0}),
+        TurnTimed(1.0, 1, {"vad_stop": 200.0, "first_audio": 900.0, "stt": 500.0}, 850.0),
         TurnTimed(2.0, 2, {"vad_stop": 210.0, "stt": 400.0, "first_audio": 600.0}),
         TurnTimed(3.0, 2, {"vad_stop": 220.0, "stt": 420.0, "first_audio": 700.0}),
     ]

@@ -45,10 +45,16 @@ def processes_of(directory: Path) -> list[str]:
     found = []
     for row in rows.splitlines():
         pid, state, command = row.split(None, 2)
-        cwd = Path(f"/proc/{pid}/cwd")
-        if not state.startswith("Z") and (str(directory) in command or (cwd.exists() and cwd.resolve() == directory)):
+        if not state.startswith("Z") and (str(directory) in command or working_directory(pid) == str(directory)):
             found.append(row)
     return found
+
+
+def working_directory(pid: str) -> str | None:
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return None
 
 
 async def test_it_comes_up_survives_losses_and_leaves_nothing(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,12 @@ BYTES_PER_S = RATE * 2
 
 def audio(ms: float, fill: int = 1) -> bytes:
     return bytes([fill]) * bytes_in(ms, RATE)
+
+
+def at(time: float, state: Literal["started", "finished", "cut", "idle"], *rest: Any) -> Playback:
+    """An event at about this time."""
+    about: Any = pytest.approx(time)
+    return Playback(about, state, *rest)
 
 
 @dataclass
@@ -86,8 +93,8 @@ def test_a_whole_sentence_goes_out_at_once_and_is_heard_in_time() -> None:
     line.run(1)
     assert line.events == [
         Playback(100.0, "started", "s1", 0, 150),
-        Playback(pytest.approx(100.15), "finished", "s1", 150, 150),
-        Playback(pytest.approx(100.15), "idle", "s1"),
+        at(100.15, "finished", "s1", 150, 150),
+        at(100.15, "idle", "s1"),
     ]
 
 
@@ -155,9 +162,9 @@ def test_break_tells_what_was_heard_and_throws_the_rest_away() -> None:
     assert len(line.pieces) == 2  # one playing, one waiting
     assert line.break_() is True
     assert line.events[1:] == [
-        Playback(pytest.approx(100.7), "cut", "s1", 700, 2000),
-        Playback(pytest.approx(100.7), "cut", "s2", 0, 700),
-        Playback(pytest.approx(100.7), "idle", "s2"),
+        at(100.7, "cut", "s1", 700, 2000),
+        at(100.7, "cut", "s2", 0, 700),
+        at(100.7, "idle", "s2"),
     ]
     assert line.speak("s1", audio(500)) is False
     assert line.speak("s2", b"") is False
@@ -206,8 +213,8 @@ def test_a_late_end_is_stamped_with_the_last_sample() -> None:
     line.run(1)
     line.speak("s1", b"", last=True)
     assert line.events[1:] == [
-        Playback(pytest.approx(100.3), "finished", "s1", 300, 300),
-        Playback(pytest.approx(100.3), "idle", "s1"),
+        at(100.3, "finished", "s1", 300, 300),
+        at(100.3, "idle", "s1"),
     ]
     assert line.clock.underruns == 0
 
@@ -267,8 +274,8 @@ def test_take_over_lets_finish_what_was_sent() -> None:
     line.run(5)
     assert [len(piece.pcm) for _, piece in line.pieces] == [len(audio(1000)), len(audio(300))]
     assert line.events[1:3] == [
-        Playback(pytest.approx(101.0), "cut", "s1", 1000, 2000),
-        Playback(pytest.approx(101.0), "cut", "s2", 0, 500),
+        at(101.0, "cut", "s1", 1000, 2000),
+        at(101.0, "cut", "s2", 0, 500),
     ]
     assert line.states()[3:] == [("started", "n1"), ("finished", "n1"), ("idle", "n1")]
 

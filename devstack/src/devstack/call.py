@@ -17,7 +17,7 @@ COMPOSE_SECRET = "only-for-this-machine"
 """The webhook secret of docker-compose.yml while none is configured: its ports are bound to 127.0.0.1."""
 
 
-async def call(console: Console, out: Path, arguments: Sequence[str]) -> int:
+async def call(console: Console, out: Path, call_id: str | None, arguments: Sequence[str]) -> int:
     """Place a call with these further options of `ringover-sim call`; 0 when it went as its script expects."""
     target = running_dev_stack(out) or _compose()
     if not await _answers(target):
@@ -26,7 +26,7 @@ async def call(console: Console, out: Path, arguments: Sequence[str]) -> int:
             style="bold red",
         )
         return 2
-    call_id = new_call_id("call")
+    call_id = call_id or new_call_id("call")
     given = [] if {"--script", "--say", "--wav"} & {a.split("=")[0] for a in arguments} else ["--script", str(SCRIPT)]
     console.print(f"call {call_id} to {target.gateway_url} and {target.streamer_url}", style="bold", highlight=False)
     folder = out / "calls" / call_id / "simulator"

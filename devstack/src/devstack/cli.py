@@ -30,7 +30,8 @@ def main() -> None:
     commands.add_parser("demo", help="one whole call, shown live; leaves out/demo/<call_id>/")
     development = commands.add_parser("dev", help="everything in the foreground until Ctrl-C")
     development.add_argument("--workers", type=int, default=1, help="ai-workers to start; default: %(default)s")
-    commands.add_parser("call", help="one simulated call; further options go to `ringover-sim call`")
+    calling = commands.add_parser("call", help="one simulated call; further options go to `ringover-sim call`")
+    calling.add_argument("--call-id", dest="call_id", help="default: a new one")
     arguments, rest = parser.parse_known_args()
     if rest and arguments.command != "call":
         parser.error(f"unknown options: {' '.join(rest)}")
@@ -42,7 +43,7 @@ def main() -> None:
         case "dev":
             what = dev(console, out, workers=arguments.workers)
         case _:
-            what = call(console, out, rest)
+            what = call(console, out, arguments.call_id, rest)
     sys.exit(_run(what, console))
 
 

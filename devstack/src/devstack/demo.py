@@ -17,7 +17,10 @@ RECORD_TIMEOUT_S = 20.0
 
 
 async def demo(console: Console, out: Path) -> int:
-    """Run the demo; 0 when the call went as its script expects and its files are in `out`/demo/<call_id>. Raises StackError."""
+    """Run the demo; 0 when the call went as its script expects and its files are in `out`/demo/<call_id>.
+
+    Raises StackError.
+    """
     began = time.monotonic()
     call_id = new_call_id("demo")
     work = out / "logs" / call_id
@@ -43,7 +46,7 @@ async def demo(console: Console, out: Path) -> int:
         console.print(table)
     for file in files:
         if file not in missing:
-            console.print(f"{_size(file):>9}  {shown(file)}", highlight=False)
+            console.print(f"{_size(file):>9}  {shown(file)}", soft_wrap=True)
     if code != 0:
         console.print("The call did not go as its script expects; the simulator says:", style="bold red")
         console.print(_verdict(folder / "simulator" / "report.txt", work / "logs" / "simulator.log"), markup=False)

@@ -31,7 +31,7 @@ def configured() -> dict[str, str]:
 
 
 async def dev(console: Console, out: Path, *, workers: int) -> int:
-    """Run everything until SIGINT or SIGTERM; its files lie in `out`/dev. Raises PortTaken and the rest of StackError."""
+    """Run everything until SIGINT or SIGTERM; its files lie in `out`/dev. Raises StackError."""
     settings = configured()
     gateway_port = int(settings.get("GATEWAY_PORT", "8000"))
     streamer_port = int(settings.get("STREAMER_PORT", "8765"))
@@ -131,7 +131,7 @@ def _say_where(console: Console, stack: LocalStack) -> None:
         ("status", f"{stack.gateway_url}/api/v1/status"),
         ("media", stack.streamer_url),
         ("redis", stack.redis_url),
-        ("secrets", str(stack.directory / STATE)),
+        ("secrets", f"{stack.directory / STATE}, and {_SECRETS} beside it"),
         ("one call", "make call, in another terminal"),
     ):
         console.print(f"  {what:<9} {where}", highlight=False, markup=False)

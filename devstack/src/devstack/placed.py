@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -36,7 +37,7 @@ class Target:
 
 def new_call_id(prefix: str) -> str:
     """A call id that sorts by time and that a person can place."""
-    return f"{prefix}-{datetime.now():%Y%m%d-%H%M%S}"
+    return f"{prefix}-{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 async def place_call(

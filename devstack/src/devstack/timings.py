@@ -21,11 +21,11 @@ def stage_rows(timings: Sequence[TurnTimed]) -> tuple[list[str], dict[int, dict[
     for timed in timings:
         total = {} if timed.voice_to_voice_ms is None else {VOICE_TO_VOICE: timed.voice_to_voice_ms}
         turns[timed.turn] = {**timed.stages, **total}
-    values: dict[str, list[float]] = {}
-    for row in turns.values():
-        for stage, ms in row.items():
-            values.setdefault(stage, []).append(ms)
-    order = sorted(values, key=lambda stage: (stage == VOICE_TO_VOICE, median(values[stage])))
+    # A turn that passed fewer stages (a rule in place of the LLM, say) says nothing of the order of the others.
+    order: list[str] = []
+    for row in sorted(turns.values(), key=len, reverse=True):
+        order += [stage for stage in sorted(row, key=row.__getitem__) if stage not in order]
+    order.sort(key=VOICE_TO_VOICE.__eq__)
     return order, turns
 
 

@@ -1,4 +1,4 @@
-"""The streamer's two ways with Redis: every call's entries out in one pipeline a tick, and its commands in, in order."""
+"""The streamer's two ways with Redis: every call's entries out, in one pipeline a tick; its commands in, in order."""
 
 from __future__ import annotations
 
@@ -115,7 +115,11 @@ class Inbox:
     """Reads the streamer's commands, in order, and hands each to `dispatch`."""
 
     def __init__(
-        self, broker: Broker, streamer_id: str, counters: Counters, dispatch: Callable[[commands.Command], Awaitable[None]]
+        self,
+        broker: Broker,
+        streamer_id: str,
+        counters: Counters,
+        dispatch: Callable[[commands.Command], Awaitable[None]],
     ) -> None:
         self._broker = broker
         self._stream = keys.commands(streamer_id)
@@ -124,13 +128,11 @@ class Inbox:
         self._last = b"0-0"
         self._trimmed = b"0-0"
         self.available = False
-        """Whether the last reading succeeded."""
+        """Whether the stream exists and the last reading succeeded."""
 
-    async def prepare(self) -> None:
-        """Create the stream: workers only add to one that exists."""
-        entry = await self._broker.append(self._stream, {b"k": b"open"}, maxlen=keys.COMMANDS_MAXLEN)
-        await self._broker.execute("EXPIRE", self._stream, keys.COMMANDS_TTL_S)
-        self._last = entry or self._last
+    async def open(self) -> None:
+        """Make sure that the stream exists: workers only add to one that does. Raises BusUnavailable."""
+        await self._keep_alive()
         self.available = True
 
     async def run(self) -> None:
@@ -138,13 +140,12 @@ class Inbox:
         while True:
             try:
                 if not self.available:
-                    await self._keep_alive()
+                    await self.open()
                 read = await self._broker.read({self._stream: self._last}, block_ms=READ_BLOCK_MS)
             except BusUnavailable:
                 self.available = False
                 await asyncio.sleep(RETRY_S)
                 continue
-            self.available = True
             for entry, fields in read.get(self._stream, ()):
                 self._last = entry
                 if fields.get(b"k") == b"open":
@@ -159,7 +160,7 @@ class Inbox:
                 await self._dispatch(command)
 
     async def keep_alive(self) -> None:
-        """Every few seconds, until cancelled: renew the stream's life, trim what was read, bring it back if it is gone."""
+        """Every few seconds, until cancelled: renew the stream, trim what was read, bring it back if it is gone."""
         while True:
             await asyncio.sleep(KEEP_ALIVE_EVERY_S)
             await until_available(self._keep_alive)

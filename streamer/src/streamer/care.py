@@ -35,8 +35,8 @@ class Caretaker:
             except BusUnavailable:
                 pass  # Nobody can serve a call without Redis: what follows holds.
             for session in calls.values():
-                if time.time() - session.served_at > LOST_AFTER_S:
-                    session.fall_back("no living worker")
+                if time.time() - session.bot.served_at > LOST_AFTER_S:
+                    session.bot.fall_back(session.call_id, "no living worker")
 
     async def _look(self, calls: dict[str, MediaSession]) -> None:
         broker = self._context.broker
@@ -48,10 +48,10 @@ class Caretaker:
                 case [b"finished", _, outcome]:
                     session.conversation_finished()
                     if outcome == b"failed":
-                        session.fall_back("the conversation failed")
-                    session.served_at = now
+                        session.bot.fall_back(session.call_id, "the conversation failed")
+                    session.bot.served_at = now
                 case [b"active", worker, _] if worker in workers:
-                    session.served_at = now
+                    session.bot.served_at = now
                 case [None, _, _]:
                     session.enter_again()
             if session.feed.lost:

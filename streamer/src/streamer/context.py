@@ -41,9 +41,6 @@ class Tasks:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    def __len__(self) -> int:
-        return len(self._running)
-
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -65,3 +62,21 @@ class Context:
     """All that are not over."""
     by_call: dict[str, MediaSession] = field(default_factory=dict)
     """Those whose call is known."""
+    empty: asyncio.Event = field(default_factory=asyncio.Event)
+    """There is no session."""
+
+    def __post_init__(self) -> None:
+        self.empty.set()
+
+    def arrived(self, session: MediaSession) -> None:
+        """A session begins."""
+        self.sessions.add(session)
+        self.empty.clear()
+
+    def left(self, session: MediaSession) -> None:
+        """A session is over."""
+        self.sessions.discard(session)
+        if session.call_id is not None and self.by_call.get(session.call_id) is session:
+            del self.by_call[session.call_id]
+        if not self.sessions:
+            self.empty.set()

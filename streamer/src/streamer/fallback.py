@@ -5,14 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import structlog
-
 from streamer import commands
 from streamer.playout import File
 from streamer.settings import StreamerSettings
 from streamer.speech import Speech
-
-log = structlog.get_logger()
 
 
 class Fallback:
@@ -39,8 +35,6 @@ class Fallback:
         if self._number:
             delay = self._delay_s if self._play_url else 0.0
             self._timer = asyncio.get_running_loop().call_later(delay, self._transfer, self._number)
-        if not self._play_url and not self._number:
-            log.error("no fallback is configured: set FALLBACK_PLAY_URL or FALLBACK_TRANSFER_NUMBER")
 
     def call_off(self) -> None:
         """A worker speaks."""

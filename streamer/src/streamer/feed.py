@@ -45,6 +45,10 @@ class Feed:
         """Say whose stream it is; only then may it be marked for writing."""
         self._key = keys.media_in(call_id)
 
+    @property
+    def is_open(self) -> bool:
+        return bool(self._key)
+
     def audio(self, at: float, position_ms: int, pcm: bytes) -> None:
         """One 20 ms frame."""
         last = self._entries[-1] if self._entries else None

@@ -35,6 +35,7 @@ class Counters:
     commands_stale: int = 0
     commands_without_session: int = 0
     commands_refused: int = 0
+    commands_failed: int = 0
     actions_repeated: int = 0
     pieces_out: int = 0
     breaks_out: int = 0

@@ -10,18 +10,15 @@ from typing import Literal, Protocol
 
 import structlog
 
-from callbus import calls, keys, media, sessions
 from callbus import commands as bus
+from callbus import keys, media, sessions
 from callbus.broker import until_available
-from callbus.errors import BusUnavailable
 from callbus.pcm import FRAME_MS
 from streamer import commands, joining
-from streamer.actions import Action, Actions, wire_text
+from streamer.bot import Bot
 from streamer.context import Context
-from streamer.fallback import Fallback
 from streamer.feed import Feed
 from streamer.inbound import Audio, CallEnd, CallStart, Dtmf, Event, InboundDecoder, Metadata, Unreadable
-from streamer.playout import File
 from streamer.recording import Recorder
 from streamer.speech import Speech
 
@@ -53,8 +50,6 @@ class MediaSession:
         self.call_id = call_id
         self.state: State = "joining"
         self.feed = Feed()
-        self.served_at = time.time()
-        """When a worker was last known to serve this call."""
         self._context = context
         self._connection = connection
         self._rate = sample_rate
@@ -67,8 +62,6 @@ class MediaSession:
         self._position_ms = 0
         self._acknowledges = False
         self._muted = False
-        self._epoch = 0
-        self._commanded = False
         self._away_timer: asyncio.TimerHandle | None = None
         started = self.now()
         self._recorder = Recorder(
@@ -79,7 +72,7 @@ class MediaSession:
             sample_rate=sample_rate,
             started=started,
         )
-        self.speech = Speech(
+        speech = Speech(
             sample_rate,
             now=self.now,
             send_text=connection.send_text,
@@ -87,10 +80,17 @@ class MediaSession:
             recorder=self._recorder,
             counters=context.counters,
         )
-        self._fallback = Fallback(context.settings, self.speech, connection.send_text)
-        self._actions = Actions(context.broker)
-        self._unclaimed_timer = self._loop.call_later(context.settings.fallback_after_s, self._check_claimed)
-        context.sessions.add(self)
+        self.bot = Bot(
+            context,
+            speech=speech,
+            recorder=self._recorder,
+            now=self.now,
+            send_text=connection.send_text,
+            tell=self._tell,
+            hang_up=lambda: self.end("hangup"),
+        )
+        self.bot.expect_worker(lambda: self.call_id)
+        context.arrived(self)
         context.counters.sessions_started += 1
         self._log = structlog.get_logger().bind(session=self.id, call_id=call_id)
         self._join_task = context.tasks.spawn(self._join())
@@ -141,7 +141,7 @@ class MediaSession:
                 if not self._told.done():
                     if event.call_id or (event.from_number and event.to_number):
                         self._told.set_result(event)
-                elif self.state == "live" and self.call_id:
+                elif self.call_id is not None:
                     self._context.tasks.spawn(self._note_metadata(self.call_id, event))
             case CallStart(call_id):
                 self._acknowledges = True
@@ -166,73 +166,12 @@ class MediaSession:
         if isinstance(command, bus.Detach):
             if command.session == self.id:
                 self.supersede(tell=False)
-            return
-        if self.state == "over" or command.epoch < self._epoch:
-            self._context.counters.commands_stale += 1
-            return
-        self._epoch = command.epoch
-        self._commanded = True
-        self.served_at = time.time()
-        match command:
-            case bus.Speak(segment=segment, pcm=pcm, last=last):
-                self._fallback.call_off()
-                if self.speech.speak(segment, pcm, last) and self.state == "away":
-                    self.speech.break_()
-            case bus.Break():
-                self.speech.break_()
-            case bus.TakeOver():
-                self.speech.take_over()
-            case bus.Record(on=on):
-                self._recorder.decide(on, command.call_id, self.now())
-                await until_available(partial(calls.update, self._context.broker, command.call_id, record=on))
-            case bus.Play() | bus.Digits() | bus.Transfer() | bus.Hangup():
-                if self.state == "away":
-                    self._actions.postpone(command)
-                else:
-                    await self._act(command)
-
-    async def _act(self, command: Action) -> None:
-        try:
-            text = wire_text(command)
-        except commands.CommandError as error:
-            self._context.counters.commands_refused += 1
-            self._log.error("an action can't be carried out", action_id=command.action_id, error=str(error))
-            return
-        if not await self._actions.first_time(command):
-            self._context.counters.actions_repeated += 1
-        elif isinstance(command, bus.Play):
-            self.speech.play(File(command.url, command.action_id))
-            return
-        elif text:
-            self._connection.send_text(text)
-        self._tell(media.ActionDone(round(self.now(), 3), command.action_id))
-        if isinstance(command, bus.Hangup):
-            self.end("hangup")
+        elif self.state != "over":
+            await self.bot.execute(command)
 
     def conversation_finished(self) -> None:
         """Nobody reads this call's stream any more."""
         self._muted = True
-
-    def fall_back(self, why: str) -> None:
-        """Do what is configured for a caller whom no worker serves; once a call."""
-        if not self._fallback.begun:
-            self._context.counters.fallbacks += 1
-            self._log.warning("falling back", why=why)
-            self._fallback.begin()
-
-    def _check_claimed(self) -> None:
-        if not self._commanded:
-            self._context.tasks.spawn(self._fall_back_unless_claimed())
-
-    async def _fall_back_unless_claimed(self) -> None:
-        conversation = None
-        if self.call_id is not None:
-            try:
-                conversation = await self._context.broker.execute("HGET", keys.call(self.call_id), "conversation")
-            except BusUnavailable:
-                pass  # A worker that can't be asked for is not there either.
-        if conversation in (None, b"waiting") and not self._commanded and self.state in ("joining", "live"):
-            self.fall_back("no worker took the call")
 
     def _tell(self, event: media.MediaEvent) -> None:
         self.feed.event(event)
@@ -251,16 +190,19 @@ class MediaSession:
                 self._connection.send_text(commands.call_started(call_id))
         if not self._told.done():
             self._told.cancel()
+        if self.state == "over":
+            return
         old = context.by_call.get(self.call_id)
         context.by_call[self.call_id] = self
         if old is not None:
-            self._succeed(old)
+            self.bot.succeed(old.bot)
+            old.supersede(tell=True)
             await context.outbox.flushed()
         if self._metadata is not None:
             await self._note_metadata(self.call_id, self._metadata)
         await self._enter(self.call_id)
 
-    async def _enter(self, call_id: str) -> None:
+    async def _enter(self, call_id: str, *, anew: bool = False) -> None:
         context = self._context
         self.feed.open(call_id)
         entered = await joining.enter(
@@ -271,8 +213,6 @@ class MediaSession:
             self._leave()
             self._connection.close(1000)
             return
-        # A worker may have been faster than our own reading of the hash.
-        self._epoch = max(self._epoch, entered.epoch) if self._commanded else entered.epoch
         if entered.record is not None:
             self._recorder.decide(entered.record, call_id, self.now())
         resumed = entered.outcome == "resumed"
@@ -281,24 +221,14 @@ class MediaSession:
             self.state = "live"
         context.outbox.mark(self.feed)
         self._log.info("media connected", resumed=resumed, sample_rate=self._rate)
+        await self.bot.begin(entered.epoch, anew=anew)
         await self._announce("connected", resumed=resumed, sample_rate=self._rate)
-        for action in self._actions.take_postponed():
-            await self._act(action)
 
     def enter_again(self) -> None:
         """Redis doesn't know this call any more: it lost its data. Begin anew."""
         if self.call_id is not None and self._join_task.done() and not self._muted:
             self._log.warning("Redis has lost this call; entering it anew")
-            self._commanded = False
-            self._join_task = self._context.tasks.spawn(self._enter(self.call_id))
-
-    def _succeed(self, old: MediaSession) -> None:
-        """This connection carries on the call of another one of this streamer."""
-        self._epoch = old._epoch
-        self._commanded = old._commanded
-        self._fallback.begun = old._fallback.begun
-        self._actions = old._actions
-        old.supersede(tell=True)
+            self._join_task = self._context.tasks.spawn(self._enter(self.call_id, anew=True))
 
     def supersede(self, *, tell: bool) -> None:
         """Another session has the call: leave it without ending it. `tell` its worker what was cut by that."""
@@ -315,6 +245,7 @@ class MediaSession:
     def _drop(self, code: int) -> None:
         self.state = "away"
         self._stop()
+        self.bot.away = True
         self._context.counters.sessions_dropped += 1
         self._log.info("media dropped; it may come back", code=code)
         self._away_timer = self._loop.call_later(keys.RECONNECT_WINDOW_S, self.end, "lost")
@@ -342,7 +273,7 @@ class MediaSession:
         try:
             async with asyncio.timeout(FINISH_TIMEOUT_S):
                 await asyncio.wait([self._join_task])
-                if self.call_id is None:
+                if self.call_id is None or not self.feed.is_open:
                     return
                 if not self._muted:
                     context.outbox.mark(self.feed)
@@ -363,17 +294,12 @@ class MediaSession:
         self._stop()
         if self._away_timer is not None:
             self._away_timer.cancel()
-        context = self._context
-        context.sessions.discard(self)
-        if self.call_id is not None and context.by_call.get(self.call_id) is self:
-            del context.by_call[self.call_id]
+        self._context.left(self)
 
     def _stop(self) -> None:
         """The connection is of no more use."""
-        self.speech.close()
+        self.bot.close()
         self._recorder.close(self.now())
-        self._fallback.close()
-        self._unclaimed_timer.cancel()
         counters, lost = self._context.counters, self._decoder.counters
         counters.rtp_concealed += lost.rtp_concealed
         counters.rtp_dropped += lost.rtp_dropped

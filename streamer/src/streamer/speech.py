@@ -34,11 +34,17 @@ class Speech:
         self._clock = PlayoutClock(sample_rate)
         self._timer: asyncio.TimerHandle | None = None
 
-    def speak(self, segment: str, pcm: bytes, last: bool) -> bool:
-        """Add speech; False when its segment was cut before."""
-        accepted = self._clock.speak(self._now(), segment, pcm, last)
+    def speak(self, segment: str, pcm: bytes, last: bool) -> None:
+        """Add speech."""
+        self._clock.speak(self._now(), segment, pcm, last)
         self._poll()
-        return accepted
+
+    def refuse(self, segment: str, pcm: bytes, last: bool) -> None:
+        """Speech came that nobody can hear: it is cut, with nothing heard."""
+        now = self._now()
+        if self._clock.speak(now, segment, pcm, last):
+            self._clock.break_(now)
+        self._poll()
 
     def play(self, file: File) -> None:
         """Let the media server play a file when its turn comes."""

@@ -129,7 +129,8 @@ def test_a_second_conversation_of_the_same_call_does_not_mix_with_the_first() ->
             tr.BotSays(2.1, "s1", "One.", 1),
             tr.Finished(3.0, "caller_left", "gone"),
             tr.Claimed(60.0, "w1", 2, "library"),
-            tr.BotSays(60.1, "s1", "Hello again."),
+            tr.BotHeard(60.1, "s1", "", True),
+            tr.BotSays(60.2, "s1", "Hello again."),
             tr.CallerSaid(62.0, 61.5, 1, "second", "1-0"),
             tr.BotSays(62.1, "s2", "Two.", 1),
         ]
@@ -139,6 +140,7 @@ def test_a_second_conversation_of_the_same_call_does_not_mix_with_the_first() ->
         (0, ["Hello again."]),
         (1, ["Two."]),
     ]
+    assert made.turns[0].bot[0].heard_text is None
     assert made.outcome is None
 
 

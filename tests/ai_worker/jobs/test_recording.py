@@ -82,6 +82,15 @@ def test_another_rate_is_brought_to_the_first_ones(tmp_path: Path) -> None:
     assert np.allclose(np.abs(heard[9000:15_000]).max(axis=0), (8000, 4000), rtol=0.03)
 
 
+def test_another_rate_is_heard_to_its_end_torn_or_not(tmp_path: Path) -> None:
+    write_part(tmp_path, T0, steady(800, 0, 0))
+    write_part(tmp_path, T0 + 1, steady(3000, 5000, 5000), session="m2", rate=16_000, torn=b"\x01")
+    joined(tmp_path)
+    heard = wav(tmp_path)
+    assert len(heard) == 8000 + 1500
+    assert (heard[-20:] > 2000).all()  # a cut without a fade rings a little
+
+
 def test_a_torn_tail_is_left_out_and_noted(tmp_path: Path) -> None:
     write_part(tmp_path, T0, steady(10, 1, 2), torn=b"\x01\x02\x03")
     recording = joined(tmp_path)
@@ -120,6 +129,18 @@ def test_a_part_hours_away_is_left_alone(tmp_path: Path) -> None:
     assert len(wav(tmp_path)) == 10
     assert late.exists()
     assert late.name in recording.notes[0]
+
+
+def test_a_part_hours_before_the_recording_is_left_alone(tmp_path: Path) -> None:
+    write_part(tmp_path, T0, steady(10, 1, 2))
+    first = joined(tmp_path)
+    remove_parts(tmp_path, first)
+    early = write_part(tmp_path, 1.0, steady(10, 3, 4), session="m2")
+    second = joined(tmp_path, first)
+    remove_parts(tmp_path, second)
+    assert (wav(tmp_path) == (1, 2)).all()
+    assert second.started_at == T0
+    assert early.exists()
 
 
 def test_empty_parts_make_no_recording(tmp_path: Path) -> None:
@@ -238,7 +259,7 @@ def test_a_run_killed_anywhere_loses_nothing(
             remove_parts(folder, first)
         # What the job does when it is run again, after more parts arrived.
         remove_parts(folder, recorded)
-        write(later, 3000, 101)
+        write(later, 3001, 101)  # no two at the same moment: then their names would decide
         last = joined(folder, recorded)
         remove_parts(folder, last)
         after = wav(folder) if last.file else None
@@ -246,7 +267,7 @@ def test_a_run_killed_anywhere_loses_nothing(
 
         (folder / "call.wav").unlink(missing_ok=True)
         write(parts, 0, 1)
-        write(later, 3000, 101)
+        write(later, 3001, 101)
         undisturbed = joined(folder)
         assert (last.file, last.duration_s) == (undisturbed.file, undisturbed.duration_s)
         if after is not None:

@@ -91,7 +91,7 @@ def _wav(path: Path) -> Iterator[bytes]:
 
 
 def audio_at(part: Part, sample_rate: int) -> Iterator[bytes]:
-    """The part's audio in blocks, at another rate (Hz) if need be."""
+    """The part's audio in blocks, at another rate (Hz) if need be; then some silence may follow it."""
     if part.sample_rate == sample_rate:
         yield from part.audio()
         return
@@ -99,11 +99,12 @@ def audio_at(part: Part, sample_rate: int) -> Iterator[bytes]:
     ratio = sample_rate / part.sample_rate
     for block in part.audio():
         yield _resampled(resampler, block, ratio)
-    yield _resampled(resampler, b"", ratio, last=True)
+    # The resampler holds back a few ms, and its own flush gives out no more than was put in: silence pushes them out.
+    yield _resampled(resampler, bytes(part.sample_rate // 10 * FRAME_BYTES), ratio)
 
 
-def _resampled(resampler: samplerate.Resampler, block: bytes, ratio: float, *, last: bool = False) -> bytes:
+def _resampled(resampler: samplerate.Resampler, block: bytes, ratio: float) -> bytes:
     samples = np.frombuffer(block, "<i2").reshape(-1, CHANNELS).astype(np.float32) / 32768
-    changed = resampler.process(samples, ratio, end_of_input=last)
+    changed = resampler.process(samples, ratio)
     pcm: bytes = np.clip(np.round(changed * 32768), -32768, 32767).astype("<i2").tobytes()
     return pcm

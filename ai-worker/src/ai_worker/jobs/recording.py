@@ -16,7 +16,7 @@ from ai_worker.jobs.parts import BLOCK_FRAMES, CHANNELS, FRAME_BYTES, Part, audi
 
 FILE = "call.wav"
 LONGEST_SPAN_S = 6 * 3600
-"""A part that begins later than this after the first one is left alone: hours of silence help nobody."""
+"""A part that begins further than this from the first one is left alone: hours of silence help nobody."""
 
 
 class Recording(BaseModel):
@@ -51,16 +51,16 @@ def join(
     if not parts:
         return before or _alone(wav)
     names = [*(before.parts if before else ()), *(part.name for part in parts)]
+    parts = sorted((part for part in parts if part.frames), key=lambda part: part.started_at)
     if before and before.file:
         try:
             parts.insert(0, joined_before(wav, before.started_at))
         except (FileNotFoundError, ValueError) as error:
             notes.append(f"the earlier recording is lost: {error}")
-    parts = sorted((part for part in parts if part.frames), key=lambda part: part.started_at)
-    for part in [part for part in parts if part.started_at - parts[0].started_at > LONGEST_SPAN_S]:
-        notes.append(f"{part.name}: not joined: begins more than {LONGEST_SPAN_S} s after the first")
-        parts.remove(part)
-        names.remove(part.name)
+    far = {part.name for part in parts if abs(part.started_at - parts[0].started_at) > LONGEST_SPAN_S}
+    notes += [f"{name}: not joined: it begins more than {LONGEST_SPAN_S} s away from the others" for name in far]
+    names = [name for name in names if name not in far]
+    parts = sorted((part for part in parts if part.name not in far), key=lambda part: part.started_at)
     made = Recording(
         file=None, sample_rate=sample_rate, started_at=0, duration_s=0, parts=_once(names), complete=complete
     )

@@ -1,0 +1,31 @@
+"""The console command `streamer`."""
+
+from __future__ import annotations
+
+from callbus.broker import connect
+from callbus.process import run, stop_signal
+from callbus.settings import fail, load
+from callbus.telemetry import setup_logging
+from streamer.service import Streamer
+from streamer.settings import StreamerSettings
+
+
+async def serve(settings: StreamerSettings) -> None:
+    """Run one streamer until SIGTERM and the end of its last call."""
+    stop = stop_signal()
+    async with connect(settings.redis_url) as broker:
+        await Streamer(settings, broker).run(stop)
+
+
+def main() -> None:
+    """Read the settings and serve; a wrong setting or a port in use ends it with one line."""
+    settings = load(StreamerSettings, "streamer")
+    setup_logging("streamer", level=settings.log_level, format=settings.log_format)
+    try:
+        run(lambda: serve(settings))
+    except OSError as error:
+        fail(
+            "streamer",
+            f"can't listen on {settings.streamer_host}:{settings.streamer_port}: {error}; "
+            "set STREAMER_HOST and STREAMER_PORT to an address that is free",
+        )

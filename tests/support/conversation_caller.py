@@ -1,0 +1,106 @@
+"""The caller of a conversation on virtual time: what is said when, and what a detector and a speech-to-text make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ai_worker.conversation import events as ev
+
+VAD_START = 0.2
+VAD_STOP = 0.2
+BARGE_IN = 0.3
+SECONDS_A_WORD = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Sound from `start` to `end` (s), with `words` spread evenly over it; without words it is noise."""
+
+    start: float
+    end: float
+    words: tuple[str, ...]
+
+
+class Caller:
+    """Speaks; the voice-activity detector's verdicts are told as they are made."""
+
+    def __init__(
+        self,
+        *,
+        began: float,
+        now: Callable[[], float],
+        later: Callable[[float, Callable[[], None]], None],
+        tell: Callable[[ev.Event], None],
+        skew: float,
+    ) -> None:
+        self._began = began
+        self._now = now
+        self._later = later
+        self._tell = tell
+        self._skew = skew
+        self._onset: float | None = None
+        self._started = False
+        self.stretches: list[Stretch] = []
+        self.silent = False
+        """The line is lost: nobody hears the caller."""
+
+    def say(self, text: str, *, after: float = 0.0, seconds: float | None = None) -> float:
+        """Speak `text` in `after` s; returns the time at which it will have been said."""
+        words = tuple(text.split())
+        return self._sound(words, after, len(words) * SECONDS_A_WORD if seconds is None else seconds)
+
+    def noise(self, seconds: float, *, after: float = 0.0) -> float:
+        """Make a sound without words."""
+        return self._sound((), after, seconds)
+
+    def press(self, keys: str, *, after: float = 0.0, apart: float = 0.3) -> None:
+        for index, key in enumerate(keys):
+            self._later(after + index * apart, lambda key=key: self._tell(ev.Pressed(key)))  # type: ignore[misc]
+
+    def hang_up(self, *, after: float = 0.0) -> None:
+        self._later(after, lambda: self._tell(ev.CallEnded("closed")))
+
+    def words_between(self, start_ms: int, end_ms: int) -> str:
+        """What an honest speech-to-text makes of the caller's audio: the words whose middle is in it."""
+        found = []
+        for stretch in sorted(self.stretches, key=lambda stretch: stretch.start):
+            for index, word in enumerate(stretch.words):
+                middle = stretch.start + (stretch.end - stretch.start) * (index + 0.5) / len(stretch.words)
+                if start_ms <= (middle - self._began) * 1000 < end_ms:
+                    found.append(word)
+        return " ".join(found)
+
+    def _sound(self, words: tuple[str, ...], after: float, seconds: float) -> float:
+        start = self._now() + after
+        self.stretches.append(Stretch(start, start + seconds, words))
+        self._later(after, self._onset_of_sound)
+        for decision in (after + VAD_START, after + BARGE_IN, after + seconds + VAD_STOP):
+            self._later(decision, self._judge)
+        return start + seconds
+
+    def _sounding(self, at: float) -> bool:
+        return any(stretch.start <= at < stretch.end for stretch in self.stretches)
+
+    def _onset_of_sound(self) -> None:
+        if self._onset is None:
+            self._onset = self._now()
+
+    def _judge(self) -> None:
+        now, onset = self._now() + 1e-6, self._onset
+        if onset is None or self.silent:
+            return
+        last = max(min(stretch.end, now) for stretch in self.stretches if stretch.start <= now)
+        if not self._started and last - onset >= VAD_START - 1e-5:
+            self._started = True
+            self._tell(ev.SpeechStarted(self._ms(onset), round((now - onset) * 1000)))
+        if self._started and self._sounding(now) and abs(now - onset - BARGE_IN) < 1e-3:
+            self._tell(ev.SpeechSustained())
+        if now - last >= VAD_STOP:
+            if self._started:
+                silence = round((now - last) * 1000)
+                self._tell(ev.SpeechStopped(self._ms(last), silence, last + self._skew))
+            self._onset, self._started = None, False
+
+    def _ms(self, at: float) -> int:
+        return round((at - self._began) * 1000)
