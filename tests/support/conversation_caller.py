@@ -41,6 +41,7 @@ class Caller:
         self._skew = skew
         self._onset: float | None = None
         self._started = False
+        self._sustained = False
         self.stretches: list[Stretch] = []
         self.silent = False
         """The line is lost: nobody hears the caller."""
@@ -79,9 +80,6 @@ class Caller:
             self._later(decision, self._judge)
         return start + seconds
 
-    def _sounding(self, at: float) -> bool:
-        return any(stretch.start <= at < stretch.end for stretch in self.stretches)
-
     def _onset_of_sound(self) -> None:
         if self._onset is None:
             self._onset = self._now()
@@ -94,13 +92,14 @@ class Caller:
         if not self._started and last - onset >= VAD_START - 1e-5:
             self._started = True
             self._tell(ev.SpeechStarted(self._ms(onset), round((now - onset) * 1000)))
-        if self._started and self._sounding(now) and abs(now - onset - BARGE_IN) < 1e-3:
+        if not self._sustained and last - onset >= BARGE_IN - 1e-5:
+            self._sustained = True
             self._tell(ev.SpeechSustained())
         if now - last >= VAD_STOP:
             if self._started:
                 silence = round((now - last) * 1000)
                 self._tell(ev.SpeechStopped(self._ms(last), silence, last + self._skew))
-            self._onset, self._started = None, False
+            self._onset, self._started, self._sustained = None, False, False
 
     def _ms(self, at: float) -> int:
         return round((at - self._began) * 1000)

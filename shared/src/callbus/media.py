@@ -88,10 +88,19 @@ _KINDS: dict[bytes, type[MediaStarted | Dtmf | Playback | ActionDone | MediaEnde
 _NAMES = {cls: name for name, cls in _KINDS.items()}
 
 
+AUDIO_FIELDS = (b"k", b"t", b"p", b"d")
+"""The fields of an audio entry."""
+
+
+def audio_values(at: float, position_ms: int, pcm: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """The values of an audio entry, in the order of AUDIO_FIELDS."""
+    return b"a", b"%.3f" % at, b"%d" % position_ms, pcm
+
+
 def encode(event: MediaEvent) -> dict[bytes, bytes]:
     """The event as the fields of a stream entry."""
     if isinstance(event, Audio):
-        return {b"k": b"a", b"t": b"%.3f" % event.at, b"p": b"%d" % event.position_ms, b"d": event.pcm}
+        return dict(zip(AUDIO_FIELDS, audio_values(event.at, event.position_ms, event.pcm), strict=True))
     return {b"k": _NAMES[type(event)], b"j": json.dumps(asdict(event), separators=(",", ":")).encode()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from callbus import keys, media
-from callbus.broker import xadd
+from callbus.broker import PackedXadd, xadd
 from callbus.pcm import FRAME_MS
 
 MOST_FRAMES = 2000 // FRAME_MS
@@ -30,10 +30,11 @@ Entry: TypeAlias = "_Frames | dict[bytes, bytes]"
 class Feed:
     """What one session has to tell, until it is written. Audio beyond 2 s is dropped, the oldest first."""
 
-    __slots__ = ("_entries", "_events", "_frames", "_key", "dropped_frames", "lost")
+    __slots__ = ("_entries", "_events", "_frames", "_key", "_packer", "dropped_frames", "lost")
 
     def __init__(self) -> None:
         self._key = ""
+        self._packer: PackedXadd | None = None
         self._entries: list[Entry] = []
         self._frames = 0
         self._events = 0
@@ -44,6 +45,7 @@ class Feed:
     def open(self, call_id: str) -> None:
         """Say whose stream it is; only then may it be marked for writing."""
         self._key = keys.media_in(call_id)
+        self._packer = PackedXadd(self._key, media.AUDIO_FIELDS, maxlen=keys.MEDIA_IN_MAXLEN, create=False)
 
     @property
     def is_open(self) -> bool:
@@ -85,17 +87,15 @@ class Feed:
                 self._entries.remove(entry)
             self._events = MOST_EVENTS
 
-    def commands(self, entries: list[Entry]) -> list[tuple[Any, ...]]:
+    def commands(self, entries: list[Entry]) -> list[tuple[Any, ...] | bytes]:
         """The entries as XADDs, which don't bring a stream back that is gone."""
+        packer = self._packer
+        if packer is None:
+            return []
         return [
-            xadd(
-                self._key,
-                entry
-                if isinstance(entry, dict)
-                else media.encode(media.Audio(entry.at, entry.position_ms, b"".join(entry.pcm))),
-                maxlen=keys.MEDIA_IN_MAXLEN,
-                create=False,
-            )
+            xadd(self._key, entry, maxlen=keys.MEDIA_IN_MAXLEN, create=False)
+            if isinstance(entry, dict)
+            else packer.pack(*media.audio_values(entry.at, entry.position_ms, b"".join(entry.pcm)))
             for entry in entries
         ]
 

@@ -38,8 +38,9 @@ class Recorder:
 
     def caller(self, at: float, pcm: bytes) -> None:
         """The caller's audio (s16le mono) that arrived at `at`."""
-        if self._timeline is not None:
-            self._timeline.caller(at, pcm)
+        timeline = self._timeline
+        if timeline is not None:
+            timeline.caller(at, pcm)
             if at >= self._next:
                 self._advance(at)
 

@@ -32,7 +32,7 @@ class StereoTimeline:
         self._rate = sample_rate
         self._slack = LATEST_MS * sample_rate // 1000
         self._rendered = 0
-        self._arrivals: deque[_Run] = deque()
+        self._arrivals: deque[tuple[float, bytes]] = deque()
         self._caller: deque[_Run] = deque()
         self._caller_end = 0
         self._bot: deque[_Run] = deque()
@@ -47,7 +47,7 @@ class StereoTimeline:
 
     def caller(self, at: float, pcm: bytes) -> None:
         """Audio that arrived at `at`, its last sample being the newest."""
-        self._arrivals.append((self._position(at) - len(pcm) // SAMPLE_BYTES, pcm))
+        self._arrivals.append((at, pcm))
 
     def bot(self, start: float, pcm: bytes) -> None:
         """Audio that is heard from `start` on."""
@@ -93,7 +93,9 @@ class StereoTimeline:
         end = self._position(until)
         if end <= self._rendered:
             return
-        for runs in (self._arrivals, self._caller, self._bot):
+        while self._arrivals and self._arrivals[0][0] <= until:
+            self._arrivals.popleft()
+        for runs in (self._caller, self._bot):
             while runs and runs[0][0] + len(runs[0][1]) // SAMPLE_BYTES <= end:
                 runs.popleft()
         self._rendered = end
@@ -105,8 +107,8 @@ class StereoTimeline:
         # A frame can't be later than the frames behind it allow, each having come when it was whole at the latest.
         places: list[int] = []
         bound = 1 << 62
-        for start, pcm in reversed(self._arrivals):
-            bound = min(start, bound - len(pcm) // SAMPLE_BYTES)
+        for at, pcm in reversed(self._arrivals):
+            bound = min(self._position(at), bound) - len(pcm) // SAMPLE_BYTES
             places.append(bound)
         run_start = self._caller_end
         run: list[bytes] = []

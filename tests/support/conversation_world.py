@@ -1,0 +1,285 @@
+"""A world on virtual time around a `Conversation`: caller, line, providers, and workers that crash.
+
+Nothing sleeps: `run` moves the time from one thing that happens to the next. What was heard is told by the audio itself
+(see conversation_line), never by what the conversation believes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Literal
+
+from ai_worker.conversation import actions as act
+from ai_worker.conversation import events as ev
+from ai_worker.conversation.history import History
+from ai_worker.conversation.machine import Conversation
+from ai_worker.conversation.persona import Persona, TurnTaking
+from ai_worker.providers.base import ChatMessage
+from callbus import transcript
+from support.conversation_caller import Caller
+from support.conversation_line import Speech, Streamer, Wire
+from support.conversation_providers import Answer, Brain, Latency, Transcriber, Voice
+
+START = 10_000.0
+TAKEOVER_S = 3.0
+"""A worker's lease: so long after its crash the next one begins."""
+MOST_STEPS = 200_000
+
+__all__ = ["Answer", "Latency", "World"]
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker's share of the call: its conversation, and its providers' work under way."""
+
+    conversation: Conversation
+    voice: Voice
+    brain: Brain
+    ear: Transcriber
+    past: int
+    read_up_to: int
+    alive: bool = True
+
+
+@dataclass(slots=True)
+class World:
+    """One call. Script it with `caller`, the fault hooks and `at`, let it happen with `run` or `until`, then look."""
+
+    persona: Persona = field(default_factory=lambda: Persona("Hello, this is the library. How can I help you?"))
+    options: TurnTaking = field(default_factory=TurnTaking)
+    latency: Latency = field(default_factory=Latency)
+    skew: float = 0.0
+    """How much the streamer's clock is ahead of the worker's (s)."""
+    answers: Callable[[tuple[ChatMessage, ...]], Answer] = lambda messages: Answer("That is a fine question indeed.")
+    speech_to_text: Callable[[act.Transcribe], Literal["ok", "fails", "stalls"]] = lambda _: "ok"
+    text_to_speech: Callable[[str], Literal["ok", "fails", "breaks", "stalls"]] = lambda _: "ok"
+    crash_after: int | None = None
+    """The first worker dies when so many entries of the transcript are written."""
+
+    now: float = START
+    entries: list[transcript.Entry] = field(default_factory=list)
+    actions: list[tuple[float, act.Action]] = field(default_factory=list)
+    finish: act.Finish | None = None
+    workers: list[Worker] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = count()
+        self._in_stream: list[ev.Event] = []
+        self.speech = Speech()
+        self.wire = Wire(self.speech)
+        self.streamer = Streamer(
+            self.wire, now=lambda: self.now, later=self.later, tell=self._publish, skew=self.skew
+        )
+        self.caller = Caller(
+            began=self.now, now=lambda: self.now, later=self.later, tell=self._publish, skew=self.skew
+        )
+        self.later(0.0, self._claim)
+
+    # --- time
+
+    def later(self, seconds: float, do: Callable[[], None]) -> None:
+        heapq.heappush(self._queue, (self.now + seconds, next(self._order), do))
+
+    def run(self, seconds: float | None = None) -> World:
+        """Let it happen: to the end of the conversation, or for so many seconds."""
+        until = None if seconds is None else self.now + seconds
+        for _ in range(MOST_STEPS):
+            moment = self._next()
+            if self.finish or moment is None or (until is not None and moment > until):
+                self.now = max(self.now, until or self.now)
+                return self
+            self._step(moment)
+        raise AssertionError("the conversation turns in circles")
+
+    def until(self, reached: Callable[[], bool], *, limit: float = 60.0) -> World:
+        """Let it happen until `reached`; fails when it is not within `limit` s."""
+        deadline = self.now + limit
+        while not reached():
+            moment = self._next()
+            assert moment is not None, "nothing more will happen"
+            assert moment <= deadline, f"not within {limit} s: {self.story()}"
+            self._step(moment)
+        return self
+
+    def until_heard(self, words: str, *, limit: float = 60.0) -> World:
+        """Until the caller has heard these words."""
+        return self.until(lambda: words in self.heard, limit=limit)
+
+    def until_turn(self, *, limit: float = 60.0) -> World:
+        """Until the bot has said what it had to say and listens."""
+        return self.until(
+            lambda: bool(self.workers)
+            and self.worker.conversation.state == "listening"
+            and self.worker.conversation.idle
+            and not self.streamer.playing
+            and not self.worker.voice.busy,
+            limit=limit,
+        )
+
+    def lose_line(self, seconds: float, *, silently: bool = False) -> None:
+        """The media connection breaks now, and is back after `seconds`. `silently`: the streamer died with it."""
+        self.caller.silent = True
+        (self.streamer.die if silently else self.streamer.lose)()
+
+        def back() -> None:
+            self.caller.silent = False
+            self.streamer.come_back()
+
+        self.later(seconds, back)
+
+    def _next(self) -> float | None:
+        wakes = [self._queue[0][0]] if self._queue else []
+        if self.workers and self.worker.alive and (wake := self.worker.conversation.next_wake) is not None:
+            wakes.append(max(wake, self.now))
+        return min(wakes, default=None)
+
+    def _step(self, moment: float) -> None:
+        self.now = max(self.now, moment)
+        if self._queue and self._queue[0][0] <= self.now:
+            heapq.heappop(self._queue)[2]()
+        else:
+            self._tell(self.worker, ev.Tick())
+
+    # --- the worker
+
+    @property
+    def worker(self) -> Worker:
+        return self.workers[-1]
+
+    @property
+    def conversation(self) -> Conversation:
+        return self.worker.conversation
+
+    def crash(self) -> None:
+        """The worker dies here and now; after its lease another one takes the call over."""
+        self.worker.alive = False
+        self.later(TAKEOVER_S, self._claim)
+
+    def _claim(self) -> None:
+        takeover = bool(self.workers)
+        history = History.rebuilt(self.entries)
+        epoch = len(self.workers) + 1
+        conversation = Conversation(self.persona, self.options, history=history, prefix=str(epoch))
+        tell = self._teller(len(self.workers))
+        after = int(history.resume_from or -1)
+        worker = Worker(
+            conversation,
+            Voice(self, tell),
+            Brain(self, tell),
+            Transcriber(self, tell),
+            past=len(self._in_stream) - 1 if takeover else -1,
+            read_up_to=after,
+        )
+        self.workers.append(worker)
+        if takeover:
+            self.command(self.streamer.take_over)
+        tell(ev.Begin(self.now - START))
+        for index in range(after + 1, worker.past + 1):
+            self._read(index)
+
+    def _teller(self, number: int) -> Callable[[ev.Event], None]:
+        return lambda event: self._tell(self.workers[number], event)
+
+    def _tell(self, worker: Worker, event: ev.Event) -> None:
+        if not worker.alive or self.finish:
+            return
+        for action in worker.conversation.handle(event, self.now):
+            self.actions.append((self.now, action))
+            self._carry_out(worker, action)
+            if not worker.alive:
+                return
+        assert self.finish or worker.conversation.next_wake is not None, "it waits for nothing"
+
+    def _carry_out(self, worker: Worker, action: act.Action) -> None:
+        match action:
+            case act.Write(entry):
+                if isinstance(entry, transcript.CallerSaid):
+                    entry = dataclasses.replace(entry, in_id=str(worker.read_up_to))
+                self.entries.append(entry)
+                if len(self.entries) == self.crash_after:
+                    self.crash()
+            case act.Say():
+                worker.voice.say(action)
+            case act.StopSpeaking():
+                worker.voice.stop()
+                self.command(self.streamer.break_)
+            case act.Think():
+                worker.brain.think(action)
+            case act.StopThinking():
+                worker.brain.stop(action.reply)
+            case act.Transcribe():
+                worker.ear.transcribe(action)
+            case act.Act():
+                self.command(lambda: self.streamer.act(action.action_id, action.kind, action.argument))
+            case act.Finish():
+                self.finish = action
+
+    # --- the bus
+
+    def command(self, do: Callable[[], None]) -> None:
+        """Something that the worker asks of the streamer."""
+        self.later(self.latency.bus, do)
+
+    def _publish(self, event: ev.Event) -> None:
+        self._in_stream.append(event)
+        index = len(self._in_stream) - 1
+        self.later(self.latency.bus, lambda: self._read(index))
+
+    def _read(self, index: int) -> None:
+        worker, event = self.worker, self._in_stream[index]
+        if not worker.alive or index <= worker.read_up_to:
+            return
+        worker.read_up_to = index
+        if index <= worker.past and isinstance(event, ev.Played) and event.state == "idle":
+            return
+        self._tell(worker, event)
+
+    # --- what became of it
+
+    @property
+    def heard(self) -> str:
+        """The words that the caller has heard whole, in order."""
+        return " ".join(heard.word for heard in self.wire.heard())
+
+    def written(self, kind: type[transcript.Entry]) -> list[transcript.Entry]:
+        return [entry for entry in self.entries if isinstance(entry, kind)]
+
+    @property
+    def caller_said(self) -> list[str]:
+        return [entry.text for entry in self.entries if isinstance(entry, transcript.CallerSaid)]
+
+    @property
+    def action_states(self) -> list[tuple[str, str]]:
+        return [(entry.kind, entry.state) for entry in self.entries if isinstance(entry, transcript.Acted)]
+
+    @property
+    def notes(self) -> list[str]:
+        return [entry.note for entry in self.entries if isinstance(entry, transcript.Noted)]
+
+    @property
+    def thoughts(self) -> list[act.Think]:
+        return [action for _, action in self.actions if isinstance(action, act.Think)]
+
+    def silences(self) -> Iterable[tuple[float, float]]:
+        """When neither the bot nor the caller made a sound, up to now: (from, length)."""
+        sounds = self.wire.sounding() + [(s.start, s.end) for s in self.caller.stretches if s.start < self.now]
+        reached = START
+        for start, end in sorted([*sounds, (self.now, self.now)]):
+            if start > reached:
+                yield reached, start - reached
+            reached = max(reached, end)
+
+    @property
+    def longest_silence(self) -> float:
+        return max((length for _, length in self.silences()), default=0.0)
+
+    def story(self) -> str:
+        """What happened, for a person who wants to know why a test failed."""
+        lines = [f"{entry.at - START:7.2f} {entry}" for entry in self.entries]
+        lines.append(f"{self.now - START:7.2f} now; heard: {self.heard}; said: {self.caller.stretches}")
+        return "\n".join(["", *lines])
