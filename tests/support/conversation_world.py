@@ -45,7 +45,7 @@ class Worker:
     alive: bool = True
 
 
-@dataclass(slots=True)
+@dataclass
 class World:
     """One call. Script it with `caller`, the fault hooks and `at`, let it happen with `run` or `until`, then look."""
 
@@ -115,7 +115,6 @@ class World:
         return self.until(
             lambda: bool(self.workers)
             and self.worker.conversation.state == "listening"
-            and self.worker.conversation.idle
             and not self.streamer.playing
             and not self.worker.voice.busy,
             limit=limit,

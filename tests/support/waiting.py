@@ -11,14 +11,17 @@ T = TypeVar("T")
 
 
 async def until(
-    condition: Callable[[], T | Awaitable[T]], *, timeout: float = 20.0, every: float = 0.01, what: str = ""
+    condition: Callable[[], Awaitable[T]] | Callable[[], T],
+    *,
+    timeout: float = 20.0,
+    every: float = 0.01,
+    what: str = "",
 ) -> T:
     """The first true value of `condition`, asked every `every` s. Fails the test after `timeout` s."""
     deadline = asyncio.get_running_loop().time() + timeout
     while True:
-        value = condition()
-        if inspect.isawaitable(value):
-            value = await value
+        found = condition()
+        value: T = await found if inspect.isawaitable(found) else found  # type: ignore[assignment]
         if value:
             return value
         assert asyncio.get_running_loop().time() < deadline, f"not within {timeout} s: {what or condition}"

@@ -19,6 +19,7 @@ from devstack.placed import Target
 from devstack.ports import require_free
 from devstack.stack import ROOT, LocalStack
 
+STOP_GRACE_S = 15.0
 STATE = "stack.json"
 _SECRETS = "secrets.json"
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
@@ -56,6 +57,7 @@ async def dev(console: Console, out: Path, *, workers: int) -> int:
         env=env,
         sealed=False,
         durable_redis=True,
+        stop_grace=STOP_GRACE_S,
         on_line=_Interleaved(console),
         on_progress=lambda line: console.print(line, style="dim", highlight=False),
     )
@@ -73,7 +75,7 @@ async def dev(console: Console, out: Path, *, workers: int) -> int:
         while not stop.is_set():
             stack.check()
             await asyncio.wait([stopping], timeout=0.3)
-        console.print("Stopping; running calls may end first (Ctrl-C does not hurry it)", style="bold")
+        console.print(f"Stopping; running calls have {STOP_GRACE_S:.0f} s to end", style="bold")
         return 0
     finally:
         stopping.cancel()

@@ -20,7 +20,8 @@ TAIL_LINES = 25
 class ManagedProcess:
     """A process in a group of its own, so that a Ctrl-C in the terminal reaches it only through `stop`.
 
-    Its output goes to `log`; with `on_line`, each line is also given to it, from a thread of its own. Not bound to an
+    When this process dies without stopping it, it gets the signal `orphaned` (on Linux; never sent elsewhere). Its output
+    goes to `log`; with `on_line`, each line is also given to it, from a thread of its own. Not bound to an
     event loop: a fixture may start it in one and a test wait for it in another.
     """
 
@@ -33,10 +34,11 @@ class ManagedProcess:
         cwd: Path,
         log: Path,
         on_line: Callable[[str, str], None] | None = None,
+        orphaned: signal.Signals = signal.SIGKILL,
     ) -> None:
         self.name = name
         self.log = log
-        self._argv, self._env, self._cwd, self._on_line = [*_tether(), *argv], dict(env), cwd, on_line
+        self._argv, self._env, self._cwd, self._on_line = [*_tether(orphaned), *argv], dict(env), cwd, on_line
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
 
@@ -124,7 +126,7 @@ class ManagedProcess:
                 self._on_line(self.name, line.decode(errors="replace").rstrip("\n"))
 
 
-def _tether() -> list[str]:
+def _tether(number: signal.Signals) -> list[str]:
     """A prefix that ends the process with this one, even when this one is killed: util-linux has it, macOS has not."""
     setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
-    return [setpriv, "--pdeathsig", "SIGTERM", "--"] if setpriv else []
+    return [setpriv, "--pdeathsig", number.name, "--"] if setpriv else []

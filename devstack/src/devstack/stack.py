@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[3]
 REDIS, GATEWAY, STREAMER, JOBS = "redis", "webhook-gateway", "streamer", "ai-jobs"
 
 READY_TIMEOUT_S = 60.0
-STOP_GRACE_S = 10.0
+STOP_GRACE_S = 3.0
 
 _INHERITED = (
     "PATH HOME USER LANG LC_ALL LC_CTYPE TZ TMPDIR TMP TEMP SYSTEMROOT VIRTUAL_ENV LD_LIBRARY_PATH DYLD_LIBRARY_PATH "
@@ -48,7 +48,8 @@ class LocalStack:
 
     `directory` holds logs and Redis' files, and is the services' working directory. Ports that are not given are free
     ones. `env` is added to every service's environment. A `sealed` stack sees neither this machine's settings nor a
-    `.env` file: no key of its owner is ever used. `on_line` gets every service's output, line by line, from threads;
+    `.env` file: no key of its owner is ever used. A process that gets SIGTERM at the end has `stop_grace` s, also for the
+    calls it holds, before it is killed. `on_line` gets every service's output, line by line, from threads;
     `on_progress` one line for each step of the start.
 
     Names of the processes: `redis`, `webhook-gateway`, `streamer`, `ai-jobs`, `ai-worker-1`, `ai-worker-2`, …
@@ -179,7 +180,8 @@ class LocalStack:
         self.calls_dir.mkdir(parents=True, exist_ok=True)
         redis = [sys.executable, "-m", "devstack.embedded_redis", str(self.directory / "redis")]
         redis += ["--port", str(self.redis_port), *(["--durable"] if self._durable else [])]
-        self._add(REDIS, redis, self._redis_ready).start()
+        # Not SIGKILL: the server is that process's child, and is stopped by it.
+        self._add(REDIS, redis, self._redis_ready, orphaned=signal.SIGTERM).start()
         await self.wait_ready(REDIS)
         self._add(GATEWAY, [_command(GATEWAY)], lambda: _http_ready(self.gateway_url)).start()
         self._add(STREAMER, [_command(STREAMER)], lambda: _http_ready(f"http://127.0.0.1:{self.streamer_port}")).start()
@@ -197,9 +199,18 @@ class LocalStack:
                 await redis.process.stop(self._stop_grace)
             self._services.clear()
 
-    def _add(self, name: str, argv: list[str], ready: Callable[[], Awaitable[bool]]) -> ManagedProcess:
+    def _add(
+        self,
+        name: str,
+        argv: list[str],
+        ready: Callable[[], Awaitable[bool]],
+        *,
+        orphaned: signal.Signals = signal.SIGKILL,
+    ) -> ManagedProcess:
         log = self.directory / "logs" / f"{name}.log"
-        process = ManagedProcess(name, argv, env=self._env, cwd=self._cwd, log=log, on_line=self._on_line)
+        process = ManagedProcess(
+            name, argv, env=self._env, cwd=self._cwd, log=log, on_line=self._on_line, orphaned=orphaned
+        )
         self._services[name] = _Service(process, ready)
         return process
 

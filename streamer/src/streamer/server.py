@@ -56,12 +56,14 @@ class MediaServer:
         self.connections: set[MediaConnection] = set()
         self._server: asyncio.Server | None = None
 
-    async def listen(self) -> None:
-        """Open the port. Raises OSError."""
+    async def listen(self) -> int:
+        """Open the port, and tell which. Raises OSError."""
         settings = self.context.settings
         self._server = await asyncio.get_running_loop().create_server(
             lambda: MediaConnection(self), settings.streamer_host, settings.streamer_port, backlog=1024
         )
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
 
     async def aclose(self) -> None:
         """Close the port and what is still connected."""

@@ -61,8 +61,8 @@ class Streamer:
             await self._inbox.open()
         except BusUnavailable as error:
             log.warning("Redis is away; calls are taken all the same", error=str(error))
-        await self._server.listen()
-        log.info("listening", host=settings.streamer_host, port=settings.streamer_port, streamer=self.id)
+        port = await self._server.listen()
+        log.info("listening", host=settings.streamer_host, port=port, streamer=self.id)
         if settings.streamer_token is None:
             log.warning("STREAMER_TOKEN is not set: anyone who reaches the port may connect")
         if settings.fallback_play_url is None and settings.fallback_transfer_number is None:

@@ -32,7 +32,9 @@ class StreamerSettings(ServiceSettings):
     """What the streamer reads from the environment and `.env`."""
 
     streamer_host: str = Field("0.0.0.0", description="Address to listen on")
-    streamer_port: int = Field(8765, ge=1, le=65535, description="Port to listen on, for WebSocket and HTTP")
+    streamer_port: int = Field(
+        8765, ge=0, le=65535, description="Port to listen on, for WebSocket and HTTP; 0: any that is free"
+    )
     streamer_token: SecretStr | None = Field(
         None, description="Secret that the media server must show; unset: anyone who reaches the port may connect"
     )

@@ -9,6 +9,8 @@ from ai_worker.providers.base import ChatMessage
 from callbus import transcript
 
 LineAction = Literal["transfer", "digits", "play", "hangup"]
+OUTCOMES: dict[LineAction, str] = {"transfer": "transferred", "hangup": "bot_ended"}
+"""What becomes of the call by the actions that end the bot's part in it."""
 
 
 @dataclass(frozen=True, slots=True)

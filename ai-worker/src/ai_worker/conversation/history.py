@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ai_worker.conversation.actions import LineAction
+from ai_worker.conversation.actions import OUTCOMES, LineAction
 from ai_worker.providers.base import ChatMessage
 from callbus import transcript
 
@@ -16,13 +16,19 @@ MS_PER_CHAR = 62
 
 @dataclass(slots=True)
 class Segment:
-    """One sentence of the bot. `heard` is None while nothing is known to be final."""
+    """One sentence of the bot. `heard` is None while nothing is known to be final.
+
+    `sounding` says that audio of it is on its way to the caller, `playing` that it is being heard; `continued` that its
+    unheard words were said again, in another segment.
+    """
 
     id: str
     text: str
     turn: int
     heard: str | None = None
     interrupted: bool = False
+    continued: bool = False
+    sounding: bool = False
     playing: bool = False
     failed: bool = False
     synthesised_ms: int | None = None
@@ -34,8 +40,8 @@ class Segment:
 
     @property
     def unheard(self) -> str:
-        """The words that the caller has not heard."""
-        return self.text[len(self.heard or "") :].strip()
+        """The words that the caller has not heard, in this segment or another one."""
+        return "" if self.continued else self.text[len(self.heard or "") :].strip()
 
     def heard_by(self, heard_ms: int, total_ms: int) -> str:
         """The words that were heard whole after `heard_ms`; `total_ms` of audio had arrived by then."""
@@ -57,6 +63,8 @@ class PendingAction:
     kind: LineAction
     argument: str
     asked: bool = False
+    planned_after: int = 0
+    """How much had been said before it was planned."""
 
 
 @dataclass(slots=True)
@@ -69,6 +77,8 @@ class History:
     segments: dict[str, Segment] = field(default_factory=dict)
     pending: PendingAction | None = None
     outcome: str | None = None
+    """What has become of the call, once the bot has left it."""
+    finished: bool = False
     resume_from: str | None = None
     """Entry id on the call's in stream up to which the caller has been understood."""
 
@@ -76,12 +86,12 @@ class History:
         self.said.append(text)
 
     def bot(self, segment: Segment) -> None:
+        for earlier in self._since_caller():
+            if earlier.interrupted and earlier.unheard == segment.text:
+                earlier.continued = True
+                break
         self.said.append(segment)
         self.segments[segment.id] = segment
-
-    @property
-    def greeted(self) -> bool:
-        return bool(self.segments)
 
     @property
     def unsettled(self) -> list[Segment]:
@@ -93,15 +103,29 @@ class History:
         """Whether the caller's words are the last thing that happened."""
         return bool(self.said) and isinstance(self.said[-1], str)
 
+    @property
+    def announced(self) -> bool:
+        """Whether anything was said since the pending action was planned."""
+        return self.pending is not None and len(self.said) > self.pending.planned_after
+
     def unheard_ending(self) -> list[str]:
         """What the caller has not heard of the bot's last words, when nothing followed them."""
-        ending: list[str] = []
+        ending: list[Segment] = []
+        for segment in reversed(self._since_caller()):
+            # What stands before a sentence that was heard, or in another reply, was given up.
+            if not segment.unheard or (ending and segment.turn != ending[0].turn):
+                break
+            ending.insert(0, segment)
+        return [segment.unheard for segment in ending]
+
+    def _since_caller(self) -> list[Segment]:
+        """The bot's sentences since the caller's last words."""
+        segments: list[Segment] = []
         for item in reversed(self.said):
             if isinstance(item, str):
                 break
-            if item.unheard:
-                ending.insert(0, item.unheard)
-        return ending
+            segments.insert(0, item)
+        return segments
 
     def messages(self, instructions: str) -> tuple[ChatMessage, ...]:
         """The conversation for a chat model: only what was heard counts as said, and roles alternate."""
@@ -110,8 +134,10 @@ class History:
             if isinstance(item, str):
                 role, text = "user", item
             else:
-                role, text = "assistant", item.heard if item.heard is not None else item.text
-                if item.interrupted and text:
+                # Nothing is known of it yet: taken for heard if it is being heard.
+                unknown = item.text if item.playing else ""
+                role, text = "assistant", unknown if item.heard is None else item.heard
+                if item.interrupted and text and not item.continued:
                     text += " …"
             if not text:
                 continue
@@ -143,14 +169,18 @@ class History:
                 case transcript.Acted():
                     history._acted(entry)
                 case transcript.Finished():
-                    history.outcome = entry.outcome
+                    history.outcome, history.finished = entry.outcome, True
                 case _:
                     pass
         return history
 
     def _acted(self, entry: transcript.Acted) -> None:
         if entry.state in ("planned", "asked"):
-            self.pending = PendingAction(entry.action_id, entry.kind, entry.argument, entry.state == "asked")
+            asked = entry.state == "asked"
+            after = self.pending.planned_after if asked and self.pending else len(self.said)
+            self.pending = PendingAction(entry.action_id, entry.kind, entry.argument, asked, after)
             return
         if self.pending and self.pending.action_id == entry.action_id:
             self.pending = None
+        if entry.state == "done":
+            self.outcome = OUTCOMES.get(entry.kind, self.outcome)

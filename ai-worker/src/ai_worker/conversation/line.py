@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ai_worker.conversation.actions import Act, LineAction
+from ai_worker.conversation.actions import OUTCOMES, Act, LineAction
 from ai_worker.conversation.context import Context
 from ai_worker.conversation.history import PendingAction
 from callbus import transcript
 
-_OUTCOMES = {"transfer": "transferred", "hangup": "bot_ended"}
 _ATTEMPTS = 3
 
 
 class Line:
-    """At most one action is under way. After a transfer or a hang-up the bot is `leaving`."""
+    """At most one action is under way. From a transfer or a hang-up on, the bot is `leaving`: nothing stops it any more.
+
+    `closing` says so before the last words are heard.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._acting: PendingAction | None = None
         self._attempts = 0
-        self.outcome: str | None = None
+        self.closing = False
+        self.outcome = context.history.outcome
 
     @property
     def leaving(self) -> bool:
-        return self._acting is not None or self.outcome is not None
+        acting = self._acting is not None and self._acting.kind in OUTCOMES
+        return acting or self.closing or self.outcome is not None
 
     def plan(self, kind: LineAction, argument: str) -> PendingAction:
         """An action that follows when what the bot says first was heard."""
@@ -66,9 +70,10 @@ class Line:
             return False
         self._acting = None
         self._context.timers.cancel("acting")
-        self._context.history.pending = None
+        if self._context.history.pending is action:
+            self._context.history.pending = None
         self._write(action, "done")
-        self.outcome = _OUTCOMES.get(action.kind)
+        self.outcome = OUTCOMES.get(action.kind)
         return True
 
     def _write(self, action: PendingAction, state: Literal["planned", "asked", "done", "dropped"]) -> None:

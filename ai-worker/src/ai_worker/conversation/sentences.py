@@ -9,7 +9,7 @@ MAX_CHARS = 220
 
 _ABBREVIATIONS = frozenset("mr mrs ms dr st no vs etc e.g i.e a.m p.m prof sr jr approx".split())
 _SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|\n+")
-_CLAUSE_END = re.compile(r"[,;:–—](?=\s)")
+_ANY_END = re.compile(rf"{_SENTENCE_END.pattern}|[,;:–—](?=\s)")
 _MARKUP = re.compile(r"[*_`#]+|^\s*[-•]\s+", re.MULTILINE)
 
 
@@ -24,10 +24,10 @@ class SentenceSplitter:
         self._first = early
 
     def feed(self, text: str) -> list[str]:
-        self._pending += text
+        self._pending = (self._pending + text).lstrip()
         found = []
         while (cut := self._cut()) is not None:
-            sentence, self._pending = self._pending[:cut], self._pending[cut:]
+            sentence, self._pending = self._pending[:cut], self._pending[cut:].lstrip()
             if spoken := _spoken(sentence):
                 found.append(spoken)
                 self._first = False
@@ -38,13 +38,12 @@ class SentenceSplitter:
         return [rest] if rest else []
 
     def _cut(self) -> int | None:
-        for match in _SENTENCE_END.finditer(self._pending):
+        # The earliest end that will do, within MAX_CHARS: so it doesn't matter in which pieces the text comes.
+        for match in (_ANY_END if self._first else _SENTENCE_END).finditer(self._pending):
+            if match.end() > MAX_CHARS:
+                break
             if len(_spoken(self._pending[: match.end()])) >= MIN_CHARS and not self._abbreviated(match.start()):
                 return match.end()
-        if self._first:
-            for match in _CLAUSE_END.finditer(self._pending):
-                if len(_spoken(self._pending[: match.end()])) >= MIN_CHARS:
-                    return match.end()
         if len(self._pending) > MAX_CHARS:
             # A run-on answer is cut between words rather than kept from the caller.
             return self._pending.rfind(" ", 0, MAX_CHARS) + 1 or MAX_CHARS

@@ -10,7 +10,7 @@ class Stages:
     """The moments of the turn that is being answered, by the worker's clock; each counts the first time only."""
 
     def __init__(self) -> None:
-        self._speech_end: float | None = None
+        self._speech_end = 0.0
         self._ended_at = 0.0
         self._turn_ended = False
         self._marks: dict[str, float] = {}
@@ -20,22 +20,25 @@ class Stages:
         self._speech_end = utterance.stopped_at
         self._ended_at = utterance.ended_at
         self._turn_ended = False
-        self._marks = {}
-        self.mark("stt_final", now)
+        self._marks = {"stt_final": self._since_speech(now)}
 
     def turn_over(self, now: float) -> None:
-        self._turn_ended = True
+        self._turn_ended = bool(self._marks)
         self.mark("turn_end", now)
 
     def mark(self, stage: str, now: float) -> None:
-        if self._speech_end is not None and stage not in self._marks:
-            self._marks[stage] = round((now - self._speech_end) * 1000, 1)
+        # Before the turn is over, what is written and spoken still answers the one before it.
+        if self._turn_ended and stage not in self._marks:
+            self._marks[stage] = self._since_speech(now)
 
     def heard(self, turn: int, at: float, now: float) -> transcript.TurnTimed | None:
         """The bot's first audio is heard: the turn's times, once. `at` is by the streamer's clock."""
-        if not turn or self._speech_end is None or not self._turn_ended:
+        if not turn or not self._turn_ended:
             return None
         self.mark("playing", now)
         timed = transcript.TurnTimed(now, turn, self._marks, round((at - self._ended_at) * 1000, 1))
-        self._speech_end = None
+        self._turn_ended = False
         return timed
+
+    def _since_speech(self, now: float) -> float:
+        return round((now - self._speech_end) * 1000, 1)

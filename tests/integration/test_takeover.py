@@ -1,0 +1,132 @@
+"""A worker is killed in the middle of a conversation; the media connection drops: the same conversation goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callbus import calls, transcript
+from callbus.broker import connect
+from devstack.stack import LocalStack
+from ringover_sim.script import CallScript, DropConnection, Expectations, HangUp, Pause, Say, WaitForBot
+from ringover_sim.speech import Voice
+from support.fake_providers import FakeOpenAI
+from support.waiting import until
+from support.whole_calls import caller_turns, entries_of, heard_text, place, record_of
+
+pytestmark = [pytest.mark.speech, pytest.mark.timeout(150)]
+
+FIRST_ANSWER = (
+    "Thank you Alice, I have found your account at the library. "
+    "Your card is valid until the end of next year, and you have three books at home. "
+    "The first of them is due back on Monday morning."
+)
+SECOND_ANSWER = "Your name is Alice, as you told me before."
+
+
+def librarian(messages: list[dict[str, Any]]) -> str:
+    return SECOND_ANSWER if "my name" in messages[-1]["content"].lower() and len(messages) > 3 else FIRST_ANSWER
+
+
+def with_remote_model(server: FakeOpenAI) -> dict[str, str]:
+    """Local speech; a language model that the test can look into."""
+    return {
+        "OPENAI_API_KEY": "sk-local-fake",
+        "OPENAI_BASE_URL": server.base_url,
+        "STT_PROVIDER": "local",
+        "LLM_PROVIDER": "openai",
+    }
+
+
+async def holder(stack: LocalStack, call_id: str) -> str:
+    """The name of the worker process that holds a call."""
+    async with connect(stack.redis_url) as broker:
+        worker = (await calls.get(broker, call_id))["worker"]
+    return next(name for name in stack.names if f"-{stack.process(name).pid}-" in worker)
+
+
+async def test_a_killed_workers_call_goes_on_in_another(tmp_path: Path, voice: Voice) -> None:
+    script = CallScript(
+        name="takeover",
+        call_id="takeover-1",
+        steps=[
+            WaitForBot(timeout=20),
+            Say(text="My name is Alice, and I am calling about my library card."),
+            # The silence while another worker takes over is shorter than this one.
+            WaitForBot(timeout=40, silence=6.5),
+            Say(text="Can you tell me what my name is?"),
+            WaitForBot(timeout=30),
+            HangUp(),
+        ],
+        expect=Expectations(ended_by="caller", bot_spoke_at_least=3),
+    )
+    async with (
+        FakeOpenAI(answer=librarian) as server,
+        LocalStack(tmp_path, workers=2, env=with_remote_model(server)) as stack,
+    ):
+        placed = asyncio.create_task(place(stack, script, voice))
+
+        async def answering() -> bool:
+            """The first answer is being heard."""
+            entries = await entries_of(stack, "takeover-1")
+            return placed.done() or any(isinstance(entry, transcript.TurnTimed) for entry in entries)
+
+        await until(answering, timeout=60, every=0.05)
+        assert not placed.done(), placed.result().table()
+        victim = await holder(stack, "takeover-1")
+        await stack.kill(victim)
+        report = await placed
+        entries = await entries_of(stack, "takeover-1")
+        record = await record_of(stack, "takeover-1")
+        asked = [request.json["messages"] for request in server.requests if request.path.endswith("/completions")]
+
+    claims = [entry for entry in entries if isinstance(entry, transcript.Claimed)]
+    assert [claim.epoch for claim in claims] == [1, 2]
+    assert claims[0].worker != claims[1].worker
+    # One greeting, and of the answer every word once: what the dead worker left unsaid was said by its successor.
+    heard = heard_text(record)
+    assert heard.count("maple street library") == 1
+    assert " ".join(heard.split()).count(FIRST_ANSWER.lower()) == 1
+    # The successor knew what was said: by the caller, and by the bot as far as it was heard.
+    assert [entry.turn for entry in entries if isinstance(entry, transcript.CallerSaid)] == [1, 2]
+    last = " ".join(message["content"] for message in asked[-1])
+    assert "alice" in last.lower()
+    assert "three books at home" in last
+    assert SECOND_ANSWER.lower() in heard
+    # The caller waited for the successor, but not long.
+    assert max(report.gaps_ms, default=0) < 7_000
+
+
+async def test_a_dropped_media_connection_comes_back_to_the_same_conversation(tmp_path: Path, voice: Voice) -> None:
+    script = CallScript(
+        name="drop",
+        steps=[
+            WaitForBot(timeout=20),
+            Say(text="Hello, my name is Alice."),
+            WaitForBot(timeout=40, silence=1.5),
+            DropConnection(reconnect_after=1.0),
+            Pause(seconds=1.0),
+            Say(text="Can you tell me what my name is?"),
+            WaitForBot(timeout=30),
+            HangUp(),
+        ],
+        expect=Expectations(ended_by="caller"),
+    )
+    async with (
+        FakeOpenAI(answer=librarian) as server,
+        LocalStack(tmp_path, workers=1, env=with_remote_model(server)) as stack,
+    ):
+        report = await place(stack, script, voice)
+        record = await record_of(stack, report.call_id)
+    assert len(report.connections) == 2
+    assert len(record["claims"]) == 1
+    assert len(caller_turns(record)) == 2
+    heard = heard_text(record)
+    assert heard.count("maple street library") == 1
+    assert SECOND_ANSWER.lower() in heard
+    # Both media sessions are in one recording.
+    assert len(record["recording"]["parts"]) == 2
+    assert record["recording"]["duration_s"] == pytest.approx(report.duration_ms / 1000, abs=1.5)
