@@ -13,12 +13,14 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from callbus.broker import Broker
+from callbus.media import MediaEnded
 from streamer.gate import Admission, Gate, Refusal
 from streamer.settings import StreamerSettings
 from support.streamer_process import FRAME, Streamer, Worker, raw_request
 from support.waiting import until
 
 TOKEN = "a-secret-token"
+CLOSE_1000 = b"\x88\x82\0\0\0\0\x03\xe8"
 KEY = base64.b64encode(b"0123456789abcdef").decode()
 
 
@@ -126,7 +128,13 @@ def upgrade(path: str, *lines: str) -> str:
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/ws", 401), ("/ws/c?token=no", 401), (f"/ws/../x?token={TOKEN}", 404), (f"/ws/-?token={TOKEN}", 400), ("/", 404)],
+    [
+        ("/ws", 401),
+        ("/ws/c?token=no", 401),
+        (f"/ws/../x?token={TOKEN}", 404),
+        (f"/ws/-?token={TOKEN}", 400),
+        ("/", 404),
+    ],
 )
 async def test_refusals_on_the_wire(running: Streamer, path: str, status: int) -> None:
     assert (await raw_request(running.port, upgrade(path)))[0] == status
@@ -147,9 +155,10 @@ async def test_odd_headers_and_compression_offers_are_taken(running: Streamer) -
     assert answer.startswith(b"HTTP/1.1 101 ")
     assert b"permessage-deflate" not in answer
     assert took < 0.5
+    writer.write(CLOSE_1000)
+    assert (await reader.read())[0] == 0x88, "the close is answered"
     writer.close()
     await writer.wait_closed()
-    await until(lambda: _no_sessions(running, away=1))
 
 
 async def test_health_ready_and_metrics_share_the_port(running: Streamer) -> None:
@@ -182,7 +191,7 @@ async def test_a_full_streamer_says_so(running: Streamer, bus: Broker) -> None:
         for client in clients:
             await client.close()
     for n in range(6):
-        await Worker(bus, f"full-{n}").until_told(_ended())
+        await Worker(bus, f"full-{n}").until_told(MediaEnded)
 
 
 async def test_a_client_that_says_nothing_is_sent_away(running: Streamer) -> None:
@@ -206,8 +215,10 @@ async def test_a_silent_client_is_pinged_and_then_dropped(running: Streamer, bus
         writer.close()
         assert await running.metric("silent_clients_dropped_total") == dropped + 1
         await answering.send(FRAME)
-        await Worker(bus, "mute").until_told(_started())
-        assert (await Worker(bus, "mute").state())["media"] == "away"
+        await answering.ping()
+    mute = Worker(bus, "mute")
+    await until(lambda: _is_away(mute))
+    await end_call(running, "mute")
 
 
 async def test_a_message_that_is_too_large_ends_the_connection(running: Streamer) -> None:
@@ -215,21 +226,18 @@ async def test_a_message_that_is_too_large_ends_the_connection(running: Streamer
         await client.send(b"x" * (1 << 20 | 1))
         await asyncio.wait_for(client.wait_closed(), 5)
         assert client.close_code == 1009
+    await end_call(running, "large")
 
 
-async def _no_sessions(running: Streamer, away: int | None = None) -> bool:
-    if away is not None:
-        return await running.metric("sessions_away") >= away
-    return await running.metric("sessions") == await running.metric("sessions_away") == 0
+async def end_call(running: Streamer, call_id: str) -> None:
+    """Come back to a call that dropped, and hang up."""
+    async with connect(running.url(f"/ws/{call_id}?token={TOKEN}")):
+        pass
 
 
-def _ended() -> type:
-    from callbus.media import MediaEnded
-
-    return MediaEnded
+async def _is_away(worker: Worker) -> bool:
+    return (await worker.state()).get("media") == "away"
 
 
-def _started() -> type:
-    from callbus.media import MediaStarted
-
-    return MediaStarted
+async def _no_sessions(running: Streamer) -> bool:
+    return await running.metric("sessions") == 0

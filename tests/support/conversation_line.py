@@ -74,13 +74,13 @@ class Wire:
         """When something was heard: (from, to)."""
         return [(sound.start, sound.end) for sound in self._sounds if sound.letters]
 
-    def heard(self, *, surely: bool = False) -> list[Heard]:
-        """The words that were heard whole, in the order in which they were. `surely`: with a bit of what follows."""
+    def heard(self, until: float, *, surely: bool = False) -> list[Heard]:
+        """The words that were heard whole until then, in order. `surely`: with a bit of what follows each."""
         samples: dict[int, int] = {}
         ended: dict[int, float] = {}
         for sound in self._sounds:
             at = sound.start
-            for letter, group in groupby(sound.letters):
+            for letter, group in groupby(sound.letters[: max(0, round((until - at) * RATE))]):
                 count = sum(1 for _ in group)
                 at += count / RATE
                 samples[letter] = samples.get(letter, 0) + count

@@ -243,7 +243,7 @@ class World:
     @property
     def heard(self) -> str:
         """The words that the caller has heard whole, in order."""
-        return " ".join(heard.word for heard in self.wire.heard())
+        return " ".join(heard.word for heard in self.wire.heard(self.now))
 
     def written(self, kind: type[transcript.Entry]) -> list[transcript.Entry]:
         return [entry for entry in self.entries if isinstance(entry, kind)]

@@ -10,9 +10,8 @@ import structlog
 
 from ai_worker.agents import AgentBook, AgentError, load_agents
 from ai_worker.jobs.queue import JobQueue
-from ai_worker.prepared import PreparedSpeech
 from ai_worker.providers.base import ProviderError
-from ai_worker.providers.suite import Suite, provider_suite
+from ai_worker.providers.suite import provider_suite
 from ai_worker.settings import WorkerSettings
 from ai_worker.vad import VadService
 from ai_worker.worker import Worker
@@ -47,12 +46,11 @@ async def _serve(settings: WorkerSettings, agents: AgentBook) -> None:
     jobs = JobQueue(settings.redis_url)
     try:
         async with connect(settings.redis_url) as broker, provider_suite(settings) as suite:
-            speech = PreparedSpeech(suite.tts)
-            preparing = asyncio.create_task(_prepare(speech, agents))
+            preparing = asyncio.create_task(suite.prepare(agents.agents))
             worker = Worker(
                 broker,
                 agents,
-                Suite(suite.stt, suite.llm, speech),
+                suite,
                 vad,
                 jobs,
                 capacity=settings.worker_capacity,
@@ -69,12 +67,3 @@ async def _serve(settings: WorkerSettings, agents: AgentBook) -> None:
     finally:
         await jobs.aclose()
         await vad.aclose()
-
-
-async def _prepare(speech: PreparedSpeech, agents: AgentBook) -> None:
-    try:
-        for sample_rate in (8000, 16000):
-            await speech.prepare(agents.agents, sample_rate=sample_rate)
-    except ProviderError as error:
-        # Calls will try again, sentence by sentence.
-        log.warning("greetings could not be prepared", error=str(error))

@@ -46,9 +46,32 @@ class WorkerSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _keys_are_there(self) -> Self:
-        for name in ("stt_provider", "llm_provider"):
-            if getattr(self, name) == "openai" and not self.openai_api_key:
-                raise ValueError(f"{name.upper()}=openai needs OPENAI_API_KEY; set it, or use {name.upper()}=local")
-        if self.tts_provider == "elevenlabs" and not self.elevenlabs_api_key:
-            raise ValueError("TTS_PROVIDER=elevenlabs needs ELEVENLABS_API_KEY; set it, or use TTS_PROVIDER=local")
+        for choice, key in (
+            ("stt_provider", "openai_api_key"),
+            ("llm_provider", "openai_api_key"),
+            ("tts_provider", "elevenlabs_api_key"),
+        ):
+            chosen = getattr(self, choice)
+            if chosen not in ("auto", "local") and not getattr(self, key):
+                setting = choice.upper()
+                raise ValueError(f"{setting}={chosen} needs {key.upper()}; set it, or use {setting}=local")
         return self
+
+    @property
+    def openai_stt_key(self) -> str | None:
+        """The key, if OpenAI is to transcribe; None for the local model."""
+        return _key(self.stt_provider, self.openai_api_key)
+
+    @property
+    def openai_llm_key(self) -> str | None:
+        """The key, if OpenAI is to answer; None for the local model."""
+        return _key(self.llm_provider, self.openai_api_key)
+
+    @property
+    def elevenlabs_tts_key(self) -> str | None:
+        """The key, if ElevenLabs is to speak; None for the local voice."""
+        return _key(self.tts_provider, self.elevenlabs_api_key)
+
+
+def _key(choice: str, key: SecretStr | None) -> str | None:
+    return key.get_secret_value() if key and choice != "local" else None

@@ -20,9 +20,9 @@ TAIL_LINES = 25
 class ManagedProcess:
     """A process in a group of its own, so that a Ctrl-C in the terminal reaches it only through `stop`.
 
-    When this process dies without stopping it, it gets the signal `orphaned` (on Linux; never sent elsewhere). Its output
-    goes to `log`; with `on_line`, each line is also given to it, from a thread of its own. Not bound to an
-    event loop: a fixture may start it in one and a test wait for it in another.
+    When this process dies without stopping it, it gets the signal `orphaned` (on Linux; elsewhere nothing). Its output
+    goes to `log`; with `on_line`, each line is also given to it, from a thread of its own. Not bound to an event loop:
+    a fixture may start it in one and a test wait for it in another.
     """
 
     def __init__(

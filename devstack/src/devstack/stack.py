@@ -48,9 +48,9 @@ class LocalStack:
 
     `directory` holds logs and Redis' files, and is the services' working directory. Ports that are not given are free
     ones. `env` is added to every service's environment. A `sealed` stack sees neither this machine's settings nor a
-    `.env` file: no key of its owner is ever used. A process that gets SIGTERM at the end has `stop_grace` s, also for the
-    calls it holds, before it is killed. `on_line` gets every service's output, line by line, from threads;
-    `on_progress` one line for each step of the start.
+    `.env` file: no key of its owner is ever used. At the end every process gets SIGTERM, and SIGKILL `stop_grace` s
+    later, whatever calls it holds. `on_line` gets every service's output, line by line, from threads; `on_progress` one
+    line for each step of the start.
 
     Names of the processes: `redis`, `webhook-gateway`, `streamer`, `ai-jobs`, `ai-worker-1`, `ai-worker-2`, …
 

@@ -182,8 +182,10 @@ class MediaConnection(asyncio.Protocol):
         elif self._session is None:
             if now - self._opened_at > settings.streamer_handshake_timeout:
                 self.abort()
-        elif now - self._heard_at < settings.streamer_ping_after:
+        elif self._pinged_at is not None and self._heard_at >= self._pinged_at:
             self._pinged_at = None
+        elif now - self._heard_at < settings.streamer_ping_after:
+            pass
         elif self._pinged_at is None:
             self._pinged_at = now
             self._ws.send_ping(b"")

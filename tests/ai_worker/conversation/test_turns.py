@@ -51,7 +51,7 @@ def test_a_greeting_a_question_an_answer_and_a_goodbye_that_hangs_up_after_its_l
     assert world.caller_said == ["Can I borrow a laptop?", "Goodbye."]
     [(done_at, _, kind, _)] = world.streamer.done
     assert kind == "hangup"
-    assert done_at >= world.wire.heard()[-1].at
+    assert done_at >= world.wire.heard(world.now)[-1].at
     assert world.finish == act.Finish("bot_ended", "hangup")
     assert world.longest_silence < 2.0
 

@@ -14,8 +14,9 @@ from ai_worker.conversation.events import SpeechStarted, SpeechStopped, Transcri
 class Utterance:
     """What the caller says until the turn is over, pauses included. Positions are ms of media.
 
-    `from_ms` is where the part that is still to be transcribed begins. `stopped_at` is the end of the last speech by
-    the worker's clock, `ended_at` the same by the streamer's.
+    `from_ms` is where the part that is still to be transcribed begins; `parts` are the words of the parts before it, by
+    revision, `words` those of the latest revision: None as long as they are awaited. `stopped_at` is the end of the
+    last speech by the worker's clock, `ended_at` the same by the streamer's.
     """
 
     id: int
@@ -26,14 +27,27 @@ class Utterance:
     end_ms: int = 0
     stopped_at: float = 0.0
     ended_at: float = 0.0
-    text: str = ""
-    parts: list[str] = field(default_factory=list)
-    part_revisions: set[int] = field(default_factory=set)
-    wordless: bool = False
+    words: str | None = None
+    parts: dict[int, str | None] = field(default_factory=dict)
+    backchannel: bool = False
 
     @property
     def length_s(self) -> float:
         return (self.end_ms - self.start_ms) / 1000
+
+    @property
+    def awaits_parts(self) -> bool:
+        return None in self.parts.values()
+
+    @property
+    def understood(self) -> bool:
+        """Whether all of it that was asked for is known."""
+        return self.words is not None and not self.awaits_parts
+
+    @property
+    def text(self) -> str:
+        """All its words; "" until it is understood."""
+        return " ".join(filter(None, [*self.parts.values(), self.words])) if self.understood else ""
 
 
 class Ear:
@@ -41,31 +55,42 @@ class Ear:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._options = context.options
         self._count = 0
         self.speaking = False
         self.utterance: Utterance | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether somebody says something, or what was said is not understood yet."""
-        return self.utterance is not None and not self.noisy
+        """Whether somebody says something, or what was said is not understood or not answered yet."""
+        return self.utterance is not None and not self.noisy and not self.utterance.backchannel
 
     @property
     def noisy(self) -> bool:
         """Whether the sound goes on and on without a word in it."""
-        return self.utterance is not None and self.speaking and self.utterance.wordless
+        parts = self.utterance.parts.values() if self.utterance and self.speaking else ()
+        return "" in parts and not any(parts)
 
     def started(self, event: SpeechStarted) -> None:
         """Speech after a pause within the turn belongs to the same utterance: what was understood of it is outdated."""
         self.speaking = True
-        if self.utterance is None:
+        utterance = self.utterance
+        if utterance and utterance.backchannel and not self.answers_late(utterance):
+            utterance = None
+        pre_roll = round(self._options.pre_roll * 1000)
+        if utterance is None:
             self._count += 1
             now = self._context.now - event.speech_ms / 1000
-            self.utterance = Utterance(self._count, event.start_ms, event.start_ms, now)
+            utterance = Utterance(self._count, event.start_ms, max(0, event.start_ms - pre_roll), now)
         else:
-            self.utterance.revision += 1
-            self.utterance.text = ""
-        self._context.after("monologue", self._context.options.longest_part)
+            if utterance.end_ms - utterance.from_ms >= self._options.longest_part * 500:
+                self._keep_part(utterance)
+                utterance.from_ms = max(utterance.end_ms, event.start_ms - pre_roll)
+            utterance.revision += 1
+            utterance.words = None
+            utterance.backchannel = False
+        self.utterance = utterance
+        self._context.after("monologue", self._options.longest_part - (event.start_ms - utterance.from_ms) / 1000)
 
     def stopped(self, event: SpeechStopped) -> bool:
         """The first pause asks for the words at once: they tell whether the turn is over. False when nobody listens."""
@@ -77,8 +102,7 @@ class Ear:
         utterance.end_ms = event.end_ms
         utterance.stopped_at = self._context.now - event.silence_ms / 1000
         utterance.ended_at = event.ended_at
-        self._request(utterance, event.end_ms + round(self._context.options.post_roll * 1000))
-        self._context.after("transcribing", self._context.options.transcribing_limit)
+        self._request(utterance, event.end_ms + round(self._options.post_roll * 1000))
         return True
 
     def divide(self) -> None:
@@ -88,41 +112,39 @@ class Ear:
             return
         until = utterance.start_ms + round((self._context.now - utterance.started_at) * 1000)
         utterance.end_ms = until
-        utterance.part_revisions.add(utterance.revision)
-        self._request(utterance, until, part=True)
-        utterance.revision += 1
+        self._request_part(utterance, until)
         utterance.from_ms = until
-        self._context.after("monologue", self._context.options.longest_part)
-
-    def understood_part(self, event: Transcribed) -> bool:
-        """The words of a part, kept for the end of the turn; False for anything else."""
-        utterance = self.utterance
-        if utterance is None or event.utterance != utterance.id or event.revision not in utterance.part_revisions:
-            return False
-        utterance.part_revisions.discard(event.revision)
-        text = event.text.strip()
-        utterance.wordless = not text and not utterance.parts
-        if text:
-            utterance.parts.append(text)
-        return True
+        self._context.after("monologue", self._options.longest_part)
 
     def understood(self, event: Transcribed) -> Utterance | None:
-        """The open utterance with its words, or None for an answer that is no longer wanted."""
-        utterance = self.current(event.utterance, event.revision)
-        if utterance:
-            utterance.text = " ".join([*utterance.parts, event.text.strip()]).strip()
+        """The open utterance with these words in it, or None for an answer that is no longer wanted."""
+        utterance, text = self.utterance, event.text.strip()
+        if utterance is None or not self.awaits(event.utterance, event.revision):
+            return None
+        if event.revision not in utterance.parts:
+            utterance.words = text
+            return utterance
+        utterance.parts[event.revision] = text
+        if self.speaking and not utterance.awaits_parts:
+            self._context.timers.cancel("transcribing")
         return utterance
 
-    def current(self, utterance: int, revision: int) -> Utterance | None:
-        """The open utterance, if an answer about this revision of it is still wanted."""
+    def awaits(self, utterance: int, revision: int) -> bool:
+        """Whether an answer about this revision is still wanted."""
         open_ = self.utterance
-        if self.speaking or open_ is None or (open_.id, open_.revision) != (utterance, revision):
-            return None
-        return open_
+        if open_ is None or open_.id != utterance:
+            return False
+        if revision in open_.parts:
+            return open_.parts[revision] is None
+        return revision == open_.revision and not self.speaking
 
     def turn_ends_at(self, utterance: Utterance) -> float:
         """When the silence after what was understood has lasted long enough."""
-        return utterance.stopped_at + silence_needed(utterance.text, self._context.options.endpointing)
+        return utterance.stopped_at + silence_needed(utterance.text, self._options.endpointing)
+
+    def answers_late(self, utterance: Utterance) -> bool:
+        """Whether the bot's last word, if it is just now, came soon enough after it for it to be the answer."""
+        return self._context.now - utterance.stopped_at <= self._options.late_answer
 
     def close(self) -> None:
         self.utterance = None
@@ -132,6 +154,20 @@ class Ear:
         if not self.speaking:
             self.close()
 
+    def _keep_part(self, utterance: Utterance) -> None:
+        """What was said before a pause is long enough to be a part of its own."""
+        if utterance.words is not None:
+            utterance.parts[utterance.revision] = utterance.words
+            return
+        # Asked for again, as a part: the next request takes the place of the one under way.
+        utterance.revision += 1
+        self._request_part(utterance, utterance.end_ms + round(self._options.post_roll * 1000))
+
+    def _request_part(self, utterance: Utterance, end_ms: int) -> None:
+        utterance.parts[utterance.revision] = None
+        self._request(utterance, end_ms, part=True)
+        utterance.revision += 1
+
     def _request(self, utterance: Utterance, end_ms: int, *, part: bool = False) -> None:
-        start_ms = max(0, utterance.from_ms - round(self._context.options.pre_roll * 1000))
-        self._context.emit(Transcribe(utterance.id, utterance.revision, start_ms, end_ms, part))
+        self._context.emit(Transcribe(utterance.id, utterance.revision, utterance.from_ms, end_ms, part))
+        self._context.after("transcribing", self._options.transcribing_limit)

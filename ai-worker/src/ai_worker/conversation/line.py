@@ -13,9 +13,9 @@ _ATTEMPTS = 3
 
 
 class Line:
-    """At most one action is under way. From a transfer or a hang-up on, the bot is `leaving`: nothing stops it any more.
+    """At most one action is under way. From a transfer or a hang-up on, the bot is `leaving`: nothing stops it.
 
-    `closing` says so before the last words are heard.
+    `closing` says so even before the last words are heard.
     """
 
     def __init__(self, context: Context) -> None:

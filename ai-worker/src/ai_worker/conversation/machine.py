@@ -33,9 +33,10 @@ class Conversation:
         self._context = Context(persona, options or TurnTaking(), history or History(), prefix)
         self._timers = self._context.timers
         self._line = Line(self._context)
-        self._speaker = Speaker(self._context, self._line, self._bot_silent)
         self._ear = Ear(self._context)
+        self._speaker = Speaker(self._context, self._line, self._ear, self._bot_silent)
         self._prompts = 0
+        self._silent_until = 0.0
         self._reprompted = False
         self._keys = ""
         self._resuming = False
@@ -66,6 +67,7 @@ class Conversation:
             "transcribing": lambda: self._not_understood("no answer in time"),
             "monologue": self._long_speech,
             "interruption": speaker.resume,
+            "settling": speaker.ask,
             "thinking": speaker.thinking_too_long,
             "speaking": speaker.no_news,
             "silence": self._caller_silent,
@@ -115,37 +117,47 @@ class Conversation:
             return
         # Another worker's conversation: the streamer tells what was heard of its last words.
         self._speaker.stop_all()
-        if self.history.pending and self.history.pending.asked:
+        if self.history.finished:
+            self._end(self.history.outcome or FAILED, "finished by another worker")
+        elif self.history.outcome:
+            self._leave()
+        elif self.history.pending and self.history.pending.asked:
             self._line.act(self.history.pending)
-            return
-        self._resuming = True
-        self._context.after("resuming", self._context.options.speaking_limit)
+        else:
+            self._resuming = True
+            self._context.after("resuming", self._context.options.speaking_limit)
 
     def _go_on(self) -> None:
         """Take up the conversation of a worker that is gone, where it was left."""
-        self._end_resuming()
-        unheard, pending = self.history.unheard_ending(), self.history.pending
-        if unheard or pending:
-            self._speaker.continue_with(unheard, pending, paused=self._ear.busy)
-        elif self._ear.busy:
-            return
-        elif self.history.unanswered:
-            self._speaker.answer(str(self.history.said[-1]))
-        else:
-            self._arm_silence()
-
-    def _end_resuming(self) -> None:
         self._resuming = False
         self._timers.cancel("resuming")
         self._speaker.settle_unknown()
+        if not self.history.announced:
+            self._drop_pending()
+        unheard, pending = self.history.unheard_ending(), self.history.pending
+        if unheard or pending:
+            self._speaker.continue_with(unheard, pending)
+        elif self.history.unanswered:
+            self._speaker.answer(str(self.history.said[-1]))
+        else:
+            self._bot_silent()
+
+    def _stop_resuming(self) -> None:
+        """Something else comes first: what another worker left unsaid stays unsaid."""
+        if self._resuming:
+            self._resuming = False
+            self._timers.cancel("resuming")
+            self._drop_pending()
+            self._speaker.silence()
+
+    def _drop_pending(self) -> None:
+        if self.history.pending:
+            self._line.drop(self.history.pending)
 
     def _media_returned(self, _event: ev.MediaReturned) -> None:
-        reply = self._speaker.reply
-        if reply and not self._ear.busy:
-            self._speaker.pause()
-            self._speaker.settle_unknown()
+        if not self._ear.busy:
             self._timers.cancel("interruption")
-            self._speaker.resume()
+        self._speaker.line_returned(go_on=not self._ear.busy)
         self._line.act_again()
 
     def _call_ended(self, event: ev.CallEnded) -> None:
@@ -153,18 +165,23 @@ class Conversation:
 
     def _finish(self, outcome: str, reason: str) -> None:
         self._speaker.abandon()
+        self._context.write(transcript.Finished(self._context.now, outcome, reason))
+        self._end(outcome, reason)
+
+    def _end(self, outcome: str, reason: str) -> None:
         self._timers.clear()
         self.finished = True
-        self._context.write(transcript.Finished(self._context.now, outcome, reason))
         self._context.emit(Finish(outcome, reason))
 
     def _too_long(self) -> None:
         if self._line.leaving:
             return
         self._context.note("the longest duration of a call is reached")
+        self._stop_resuming()
         self._speaker.abandon()
         self._ear.close()
         self._timers.clear()
+        self._line.closing = True
         self._speaker.say_goodbye()
 
     # --- the caller speaks
@@ -176,8 +193,12 @@ class Conversation:
 
     def _speech_sustained(self, _event: ev.SpeechSustained) -> None:
         reply = self._speaker.reply
-        if self._ear.utterance and reply and reply.interruptible and not reply.paused:
+        if not self._ear.utterance or not self._context.persona.allow_interruptions:
+            return
+        if reply:
             self._speaker.pause()
+        elif self._resuming:
+            self._speaker.silence()
 
     def _speech_stopped(self, event: ev.SpeechStopped) -> None:
         if self._ear.stopped(event) and self._speaker.reply and self._speaker.reply.paused:
@@ -187,35 +208,45 @@ class Conversation:
         self._ear.divide()
 
     def _transcribed(self, event: ev.Transcribed) -> None:
-        if self._ear.understood_part(event):
+        utterance = self._ear.understood(event)
+        if utterance is None:
+            return
+        if self._ear.speaking:
             if self._ear.noisy:
                 # Half a minute of sound without a word: behave as if nobody spoke.
                 self._nothing_said()
             return
-        utterance = self._ear.understood(event)
-        if utterance is None:
+        if not utterance.understood:
             return
         self._timers.cancel("transcribing", "interruption")
-        if not utterance.text:
-            self._nothing_said()
-            return
-        self._speaker.stages.understood(utterance, self._context.now)
         reply = self._speaker.reply
-        if reply and reply.heard and is_backchannel(utterance.text):
-            self._context.note(f"backchannel: {utterance.text}")
+        if self._line.leaving:
             self._ear.close()
+        elif not utterance.text:
+            self._nothing_said()
+        elif reply and reply.heard and is_backchannel(utterance.text):
+            # Kept: should the bot fall silent in a moment, it was an answer.
+            utterance.backchannel = True
+            self._context.note(f"backchannel: {utterance.text}")
             self._speaker.resume()
-        elif reply is None or reply.interruptible:
+        elif reply and not reply.interruptible:
+            self._speaker.resume()
+        else:
+            self._speaker.pause()
+            self._speaker.stages.understood(utterance, self._context.now)
             self._timers.set("turn", self._ear.turn_ends_at(utterance))
 
     def _transcribe_failed(self, event: ev.TranscribeFailed) -> None:
-        if self._ear.current(event.utterance, event.revision):
+        if self._ear.awaits(event.utterance, event.revision):
             self._not_understood(event.reason)
 
     def _not_understood(self, reason: str) -> None:
         self._timers.cancel("transcribing", "interruption")
         self._ear.close()
         self._context.note(f"speech-to-text failed: {reason}")
+        if self._line.leaving:
+            return
+        self._stop_resuming()
         self._speaker.abandon()
         self._speaker.apologise(self._context.persona.reprompt)
 
@@ -236,20 +267,17 @@ class Conversation:
             self._arm_silence()
 
     def _turn_over(self) -> None:
-        utterance = self._ear.utterance
-        if utterance is None or not utterance.text or self._ear.speaking:
+        utterance, reply = self._ear.utterance, self._speaker.reply
+        if utterance is None or not utterance.text or self._ear.speaking or (reply and not reply.interruptible):
             return
         self._ear.close()
         self._speaker.stages.turn_over(self._context.now)
         self._caller_turn(utterance.text, utterance.ended_at - utterance.length_s, utterance.ended_at)
 
     def _caller_turn(self, text: str, started_at: float, ended_at: float) -> None:
-        if self._resuming:
-            self._end_resuming()
-            if self.history.pending:
-                self._line.drop(self.history.pending)
+        self._stop_resuming()
         self._speaker.abandon()
-        self._timers.cancel("turn", "silence", "interruption")
+        self._timers.cancel("silence", "interruption")
         self._prompts = 0
         self._reprompted = False
         self.history.turn += 1
@@ -285,16 +313,21 @@ class Conversation:
             self._go_on()
 
     def _bot_silent(self) -> None:
+        self._silent_until = self._context.now + self._context.options.silence_prompt
         utterance = self._ear.utterance
-        if utterance and utterance.text and not self._ear.speaking:
-            # Said while the bot could not be interrupted.
+        if utterance and utterance.backchannel and not self._ear.answers_late(utterance):
+            self._ear.close()
+        elif utterance and utterance.text and not self._ear.speaking:
+            # Said over the bot's last words, or while it could not be interrupted.
+            utterance.backchannel = False
+            self._speaker.stages = Stages()
             self._timers.set("turn", self._ear.turn_ends_at(utterance))
-        else:
-            self._arm_silence()
+        self._arm_silence()
 
     def _arm_silence(self) -> None:
         if not (self._speaker.reply or self._ear.busy or self._line.leaving or self._keys):
-            self._context.after("silence", self._context.options.silence_prompt)
+            context = self._context
+            self._timers.set("silence", max(self._silent_until, context.now + context.options.after_noise))
 
     def _caller_silent(self) -> None:
         if self._speaker.reply or self._ear.busy or self._line.leaving:
@@ -313,10 +346,14 @@ class Conversation:
         if not self._line.done(event.action_id):
             return
         if self._line.outcome:
-            self._timers.clear()
-            self._context.after("leaving", self._context.options.leaving_limit)
+            self._leave()
         else:
-            self._arm_silence()
+            self._bot_silent()
+
+    def _leave(self) -> None:
+        """The bot has left the call: whatever is under way, nothing but its end is waited for."""
+        self._timers.clear()
+        self._context.after("leaving", self._context.options.leaving_limit)
 
     def _no_answer_from_the_line(self) -> None:
         if not self._line.act_again():

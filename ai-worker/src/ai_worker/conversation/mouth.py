@@ -17,13 +17,16 @@ class Reply:
     """One answer, from the first thought to the last word heard.
 
     `turn` is the caller's turn that it answers (0: a greeting or prompt of the bot's own). `paused` holds sentences
-    back while it is not clear whether the caller really interrupts.
+    back while it is not clear whether the caller really interrupts; `unasked` says that the model is asked as soon as
+    it is known what was heard before. `excused` replies contain an apology.
     """
 
     id: int
     turn: int
     interruptible: bool = True
     thinking: bool = False
+    unasked: bool = False
+    excused: bool = False
     paused: bool = False
     line_lost: bool = False
     resume_when_silent: bool = False
@@ -90,7 +93,10 @@ class Mouth:
     def pause(self) -> None:
         """Be silent, but keep what is left: the caller may not have meant it."""
         reply = self.reply
-        if reply and not reply.paused:
+        if reply is None:
+            return
+        reply.resume_when_silent = False
+        if not reply.paused:
             reply.paused = True
             self._hush(reply)
 
@@ -104,10 +110,8 @@ class Mouth:
             reply.resume_when_silent = True
             return
         reply.paused = reply.resume_when_silent = reply.line_lost = False
+        reply.failed_segments = 0
         left = [segment.unheard for segment in reply.segments if segment.interrupted]
-        for segment in reply.segments:
-            # Nobody interrupted, as it turned out: the model is not told so.
-            segment.interrupted = False
         sentences = [text for text in left if text] + reply.waiting
         reply.waiting = []
         self.say(sentences)
@@ -123,6 +127,16 @@ class Mouth:
         """No sentence gets more audio from anyone."""
         self._stopped.update(segment.id for segment in self._history.unsettled)
 
+    def silence(self) -> None:
+        """Stop whatever may be on the line, of whatever reply."""
+        if self._history.unsettled:
+            self.stop_all()
+            self._context.emit(StopSpeaking())
+
+    def sounding(self, segment_id: str) -> None:
+        if segment := self._history.segments.get(segment_id):
+            segment.sounding = True
+
     def synthesised(self, segment_id: str, ms: int) -> None:
         if segment := self._history.segments.get(segment_id):
             segment.synthesised_ms = ms
@@ -135,8 +149,15 @@ class Mouth:
         segment.failed = True
         if self.reply and segment in self.reply.segments:
             self.reply.failed_segments += 1
-        if not segment.playing:
+        if not (segment.playing or segment.sounding):
             self._settle(segment, "", interrupted=True)
+
+    def give_up(self) -> None:
+        """What is not heard of counts as failed, and must not be heard later either."""
+        if self.reply:
+            self.reply.failed_segments += len(self.reply.unsettled)
+            self._hush(self.reply)
+        self.settle_unknown()
 
     def settle_unknown(self) -> None:
         """Count what is not known to be heard as unheard."""
@@ -165,10 +186,11 @@ class Mouth:
             heard = segment.text
         else:
             heard = segment.heard_by(event.heard_ms, event.total_ms)
+        self._settle(segment, heard, interrupted=heard != segment.text)
         if event.state == "cut" and event.segment not in self._stopped and self.reply:
             # Nobody here asked for it: the line was lost. The rest waits for its return.
-            self.reply.paused = self.reply.line_lost = True
-        self._settle(segment, heard, interrupted=heard != segment.text)
+            self.pause()
+            self.reply.line_lost = True
         return None
 
     def _hush(self, reply: Reply) -> None:

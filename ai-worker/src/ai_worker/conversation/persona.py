@@ -49,7 +49,11 @@ class TurnTaking:
     post_roll: float = 0.2
     false_interruption: float = 1.5
     """Interrupted, and no words after this long: the bot goes on where it was cut."""
+    late_answer: float = 1.0
+    """A "yes" that ended no longer than this before the bot's last word answers it; an earlier one is a backchannel."""
     silence_prompt: float = 8.0
+    after_noise: float = 1.0
+    """Noise puts the next silence prompt off, but by no more than this."""
     unclear_speech: float = 1.0
     """Speech at least this long in which no words were found is asked for again."""
     thinking_limit: float = 12.0
@@ -58,6 +62,8 @@ class TurnTaking:
     """Speech without a pause is transcribed in parts of this length: Whisper's window is 30 s."""
     speaking_limit: float = 10.0
     """Without any news of what is being spoken for this long, it is given up."""
+    settling_limit: float = 0.5
+    """The streamer's word on what was heard of a stopped reply is waited for this long before the model is asked."""
     line_lost_limit: float = 15.0
     """A reply that a lost connection cut waits this long for its return: a little more than the streamer does."""
     acting_limit: float = 3.0

@@ -8,7 +8,7 @@ MIN_CHARS = 20
 MAX_CHARS = 220
 
 _ABBREVIATIONS = frozenset("mr mrs ms dr st no vs etc e.g i.e a.m p.m prof sr jr approx".split())
-_SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|\n+")
+_SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|\n")
 _ANY_END = re.compile(rf"{_SENTENCE_END.pattern}|[,;:–—](?=\s)")
 _MARKUP = re.compile(r"[*_`#]+|^\s*[-•]\s+", re.MULTILINE)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ai_worker.conversation import events as ev
 from ai_worker.conversation.actions import StopThinking, Think
 from ai_worker.conversation.context import Context
+from ai_worker.conversation.ear import Ear
 from ai_worker.conversation.history import PendingAction
 from ai_worker.conversation.line import Line
 from ai_worker.conversation.mouth import Mouth, Reply
@@ -18,9 +19,10 @@ from ai_worker.conversation.stages import Stages
 class Speaker:
     """`on_silent` is called when a reply is over and nothing follows from it."""
 
-    def __init__(self, context: Context, line: Line, on_silent: Callable[[], None]) -> None:
+    def __init__(self, context: Context, line: Line, ear: Ear, on_silent: Callable[[], None]) -> None:
         self._context = context
         self._line = line
+        self._ear = ear
         self._on_silent = on_silent
         self._mouth = Mouth(context)
         self._replies = 0
@@ -51,24 +53,36 @@ class Speaker:
             self.perform(scripted, turn=history.turn)
             return
         reply = self.open(history.turn)
-        reply.thinking = True
-        self._context.after("thinking", self._context.options.thinking_limit)
-        self._context.emit(Think(reply.id, history.messages(persona.instructions)))
+        reply.thinking = reply.unasked = True
+        if history.unsettled:
+            self._context.after("settling", self._context.options.settling_limit)
+        else:
+            self.ask()
+
+    def ask(self) -> None:
+        """Ask the language model, if it waits to be asked."""
+        reply, context = self.reply, self._context
+        if reply and reply.unasked:
+            reply.unasked = False
+            context.timers.cancel("settling")
+            context.after("thinking", context.options.thinking_limit)
+            context.emit(Think(reply.id, context.history.messages(context.persona.instructions)))
 
     def say_goodbye(self) -> None:
         self.perform(Scripted(self._context.persona.goodbye, "hangup"))
 
     def open(self, turn: int, *, action: PendingAction | None = None) -> Reply:
+        """Begin a reply; it is held back while the caller is saying something."""
         self._replies += 1
-        reply = Reply(self._replies, turn, self._context.persona.allow_interruptions, action=action)
+        interruptible = self._context.persona.allow_interruptions
+        reply = Reply(self._replies, turn, interruptible, paused=self._ear.busy, action=action)
         self._mouth.reply = reply
-        self._context.timers.cancel("silence", "turn")
+        self._context.timers.cancel("silence")
         return reply
 
-    def continue_with(self, unheard: list[str], action: PendingAction | None, *, paused: bool) -> None:
+    def continue_with(self, unheard: list[str], action: PendingAction | None) -> None:
         """Go on with what another worker left unsaid."""
-        reply = self.open(self._context.history.turn, action=action)
-        reply.paused = paused
+        self.open(self._context.history.turn, action=action)
         self._mouth.say(unheard)
         self._progress()
 
@@ -76,28 +90,36 @@ class Speaker:
 
     def pause(self) -> None:
         self._mouth.pause()
-        self._context.timers.cancel("speaking", "thinking")
+        self._context.timers.cancel("speaking")
 
     def resume(self) -> None:
         self._mouth.resume()
-        reply = self.reply
-        if reply and reply.thinking:
-            self._context.after("thinking", self._context.options.thinking_limit)
         self._progress()
+
+    def line_returned(self, *, go_on: bool) -> None:
+        """Nothing that was on the line is sure to be there, or to be heard of."""
+        if self.reply:
+            self.reply.paused = True
+        self._mouth.silence()
+        if go_on:
+            self.resume()
 
     def abandon(self) -> None:
         """The caller has taken the turn, or the call is over."""
         reply = self._mouth.abandon()
         if reply is None:
             return
-        self._context.timers.cancel("thinking", "speaking")
-        if reply.thinking:
+        self._context.timers.cancel("thinking", "speaking", "settling")
+        if reply.thinking and not reply.unasked:
             self._context.emit(StopThinking(reply.id))
         if reply.action:
             self._line.drop(reply.action)
 
     def stop_all(self) -> None:
         self._mouth.stop_all()
+
+    def silence(self) -> None:
+        self._mouth.silence()
 
     def settle_unknown(self) -> None:
         self._mouth.settle_unknown()
@@ -114,7 +136,7 @@ class Speaker:
         if reply.sentences > before:
             self.stages.mark("first_sentence", self._context.now)
             self._watch()
-        if not reply.paused:
+            # A drip of words is no answer: only whole sentences buy time.
             self._context.after("thinking", self._context.options.thinking_limit)
 
     def reply_done(self, event: ev.ReplyDone) -> None:
@@ -143,31 +165,34 @@ class Speaker:
         return reply if reply and reply.id == reply_id and reply.thinking else None
 
     def _lost(self, reply: Reply, reason: str) -> None:
-        """The language model did not deliver: say so, unless a part of the answer stands for itself."""
+        """The language model did not deliver: say so after what it did. A sentence that broke off is not said."""
         self._context.timers.cancel("thinking")
         self._context.note(f"language model failed: {reason}")
-        if reply.sentences:
-            self._mouth.written()
-            self._progress()
-            return
         reply.thinking = False
-        self._mouth.reply = None
-        self.apologise(self._context.persona.apology)
+        self._excuse(reply, self._context.persona.apology)
 
     def apologise(self, text: str) -> None:
         """Say an honest sentence; when failures go on, hand the caller to a person, or end the call politely."""
+        self._excuse(self.open(0), text)
+
+    def _excuse(self, reply: Reply, text: str) -> None:
         persona = self._context.persona
         self._failures += 1
-        if self._failures <= self._context.options.failures_tolerated:
-            self.speak(text)
-        elif persona.fallback_number:
-            self.perform(Scripted(persona.apology, "transfer", persona.fallback_number))
-        else:
-            self.perform(Scripted(f"{persona.apology} {persona.goodbye}", "hangup"))
+        reply.excused = True
+        if self._failures > self._context.options.failures_tolerated:
+            text = persona.apology if persona.fallback_number else f"{persona.apology} {persona.goodbye}"
+            reply.action = self._way_out()
+        self._mouth.say(split_sentences(text))
+        self._progress()
+
+    def _way_out(self) -> PendingAction:
+        number = self._context.persona.fallback_number
+        return self._line.plan("transfer" if number else "hangup", number)
 
     # --- the voice
 
-    def first_sound(self, _event: ev.FirstSound) -> None:
+    def first_sound(self, event: ev.FirstSound) -> None:
+        self._mouth.sounding(event.segment)
         self.stages.mark("tts_first_byte", self._context.now)
         self._watch()
 
@@ -182,8 +207,11 @@ class Speaker:
 
     def played(self, event: ev.Played) -> None:
         started = self._mouth.played(event)
-        if started and (timed := self.stages.heard(started.turn, event.at, self._context.now)):
+        mine = self.reply is not None and started in self.reply.segments
+        if started and mine and (timed := self.stages.heard(started.turn, event.at, self._context.now)):
             self._context.write(timed)
+        if not self._context.history.unsettled:
+            self.ask()
         if self.reply and self.reply.line_lost and not self._context.timers.running("interruption"):
             self._context.after("interruption", self._context.options.line_lost_limit)
         self._progress()
@@ -191,10 +219,11 @@ class Speaker:
     def no_news(self) -> None:
         """The streamer has been silent about the audio for too long."""
         self._context.note("no news of the audio that was sent")
-        self._mouth.settle_unknown()
-        reply = self.reply
-        if reply and reply.resume_when_silent:
+        if self.reply and self.reply.resume_when_silent:
+            self._mouth.settle_unknown()
             self._mouth.resume()
+        else:
+            self._mouth.give_up()
         self._progress()
 
     def _progress(self) -> None:
@@ -216,16 +245,15 @@ class Speaker:
             return
         self._mouth.reply = None
         self._context.timers.cancel("speaking", "thinking")
-        unspeakable = reply.failed_segments > 0 and not reply.heard
-        if unspeakable:
-            self._failures += 1
-        elif reply.turn:
+        broken = reply.failed_segments > 0
+        if reply.turn and not reply.excused and not broken:
             self._failures = 0
-        if unspeakable and self._failures > self._context.options.failures_tolerated:
-            # Words would only fail again: act without them.
-            number = self._context.persona.fallback_number
-            self._line.act(reply.action or self._line.plan("transfer" if number else "hangup", number))
-        elif reply.action:
+        if reply.action:
             self._line.act(reply.action)
+        elif broken and not reply.heard and self._failures >= self._context.options.failures_tolerated:
+            # Words would only fail again: act without them.
+            self._line.act(self._way_out())
+        elif broken:
+            self.apologise(self._context.persona.apology)
         else:
             self._on_silent()

@@ -3,54 +3,81 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 
-from ai_worker.providers.base import LanguageModel, SpeechToText, TextToSpeech
+import structlog
+
+from ai_worker.agents import Agent
+from ai_worker.prepared import PreparedSpeech
+from ai_worker.providers.base import ChatMessage, LanguageModel, ProviderError, SpeechToText, TextToSpeech
 from ai_worker.settings import WorkerSettings
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """One provider for each seam."""
+    """One provider for each seam. `remembers_prompts`: reading a prompt costs the language model time, once."""
 
     stt: SpeechToText
     llm: LanguageModel
-    tts: TextToSpeech
+    tts: PreparedSpeech
+    remembers_prompts: bool = False
 
     @property
     def names(self) -> dict[str, str]:
         return {"stt": self.stt.name, "llm": self.llm.name, "tts": self.tts.name}
 
+    async def prepare(self, agents: Iterable[Agent]) -> None:
+        """Do before the first call what it would otherwise wait for. What fails here is tried again within calls."""
+        agents = list(agents)
+        try:
+            if self.remembers_prompts:
+                for agent in agents:
+                    await self._read_prompt(agent)
+            for sample_rate in (8000, 16000):
+                await self.tts.prepare(agents, sample_rate=sample_rate)
+        except ProviderError as error:
+            log.warning("not everything could be prepared", error=str(error))
+
+    async def _read_prompt(self, agent: Agent) -> None:
+        prompt = (ChatMessage("system", agent.instructions.strip()), ChatMessage("assistant", agent.greeting))
+        async with aclosing(self.llm.stream((*prompt, ChatMessage("user", "Hello.")))) as deltas:
+            async for _ in deltas:
+                return
+
 
 @asynccontextmanager
 async def provider_suite(settings: WorkerSettings) -> AsyncIterator[Suite]:
-    """The suite, warm. Raises ProviderError when a provider can't be used."""
+    """The suite, warm. Raises ProviderRefused when a provider will never work, because its key is wrong, say."""
     async with AsyncExitStack() as stack:
-        stt, llm, tts = _stt(settings), await _llm(settings, stack), _tts(settings)
+        stt, tts = _stt(settings), PreparedSpeech(_tts(settings))
+        llm = await _llm(settings, stack)
         for provider in (stt, llm, tts):
             stack.push_async_callback(provider.aclose)
-        await asyncio.gather(stt.warm(), llm.warm(), tts.warm())
-        yield Suite(stt, llm, tts)
+        await asyncio.gather(*(_warm(provider) for provider in (stt, llm, tts)))
+        yield Suite(stt, llm, tts, remembers_prompts=settings.openai_llm_key is None)
 
 
-def _chosen(choice: str, cloud: str, key: object) -> str:
-    return choice if choice != "auto" else cloud if key else "local"
+async def _warm(provider: SpeechToText | LanguageModel | TextToSpeech) -> None:
+    try:
+        await provider.warm()
+    except ProviderError as error:
+        if not error.retryable:
+            raise
+        log.warning("a provider is away; calls will try it again", error=str(error))
 
 
 # A provider's module is imported when it is chosen: the local ones bring hundreds of megabytes along.
 
 
 def _stt(settings: WorkerSettings) -> SpeechToText:
-    if settings.openai_api_key and _chosen(settings.stt_provider, "openai", settings.openai_api_key) == "openai":
+    if key := settings.openai_stt_key:
         from ai_worker.providers.openai_stt import OpenAiTranscription
 
-        return OpenAiTranscription(
-            api_key=settings.openai_api_key.get_secret_value(),
-            model=settings.openai_stt_model,
-            base_url=settings.openai_base_url,
-        )
+        return OpenAiTranscription(api_key=key, model=settings.openai_stt_model, base_url=settings.openai_base_url)
     from ai_worker.providers.local_stt import LocalWhisper
 
     return LocalWhisper()
@@ -59,9 +86,9 @@ def _stt(settings: WorkerSettings) -> SpeechToText:
 async def _llm(settings: WorkerSettings, stack: AsyncExitStack) -> LanguageModel:
     from ai_worker.providers.openai_chat import OpenAiChat
 
-    if settings.openai_api_key and _chosen(settings.llm_provider, "openai", settings.openai_api_key) == "openai":
+    if key := settings.openai_llm_key:
         return OpenAiChat(
-            api_key=settings.openai_api_key.get_secret_value(),
+            api_key=key,
             model=settings.openai_llm_model,
             base_url=settings.openai_base_url,
             max_tokens=settings.llm_max_tokens,
@@ -69,9 +96,8 @@ async def _llm(settings: WorkerSettings, stack: AsyncExitStack) -> LanguageModel
     from ai_worker.providers.local_llm import LocalLlamaServer
 
     path = str(settings.local_llm_path) if settings.local_llm_path else None
-    server = await asyncio.to_thread(
-        LocalLlamaServer.start, path, settings.local_llm_threads, settings.local_llm_parallel
-    )
+    threads, parallel = settings.local_llm_threads, settings.local_llm_parallel
+    server = await asyncio.to_thread(LocalLlamaServer.start, path, threads, parallel)
     stack.push_async_callback(asyncio.to_thread, server.close)
     return OpenAiChat(
         api_key="local",
@@ -84,14 +110,11 @@ async def _llm(settings: WorkerSettings, stack: AsyncExitStack) -> LanguageModel
 
 
 def _tts(settings: WorkerSettings) -> TextToSpeech:
-    if (
-        settings.elevenlabs_api_key
-        and _chosen(settings.tts_provider, "elevenlabs", settings.elevenlabs_api_key) == "elevenlabs"
-    ):
+    if key := settings.elevenlabs_tts_key:
         from ai_worker.providers.elevenlabs_tts import ElevenLabsSpeech
 
         return ElevenLabsSpeech(
-            api_key=settings.elevenlabs_api_key.get_secret_value(),
+            api_key=key,
             model=settings.elevenlabs_model,
             default_voice=settings.elevenlabs_voice,
             base_url=settings.elevenlabs_base_url,
