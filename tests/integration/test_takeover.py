@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,45 @@ async def test_a_dropped_media_connection_comes_back_to_the_same_conversation(tm
     # Both media sessions are in one recording.
     assert len(record["recording"]["parts"]) == 2
     assert record["recording"]["duration_s"] == pytest.approx(report.duration_ms / 1000, abs=1.5)
+
+
+async def test_a_deploy_drops_no_call(tmp_path: Path, voice: Voice) -> None:
+    """SIGTERM: the running call goes on to its end on the worker that leaves; new ones go to another."""
+
+    def script(call_id: str) -> CallScript:
+        return CallScript(
+            name=call_id,
+            call_id=call_id,
+            steps=[
+                WaitForBot(timeout=20),
+                Say(text="My name is Alice, and I am calling about my library card."),
+                WaitForBot(timeout=40, silence=1.5),
+                HangUp(),
+            ],
+            expect=Expectations(ended_by="caller", bot_spoke_at_least=2),
+        )
+
+    async with (
+        FakeOpenAI(answer=librarian) as server,
+        LocalStack(tmp_path, workers=1, env=with_remote_model(server)) as stack,
+    ):
+        first = asyncio.create_task(place(stack, script("deploy-1"), voice))
+
+        async def greeted() -> bool:
+            entries = await entries_of(stack, "deploy-1")
+            return first.done() or any(isinstance(entry, transcript.BotSays) for entry in entries)
+
+        await until(greeted, timeout=30)
+        leaving = await holder(stack, "deploy-1")
+        await stack.kill(leaving, signal.SIGTERM)
+        await stack.start_worker()
+        await place(stack, script("deploy-2"), voice)
+        await first
+        records = [await record_of(stack, call_id) for call_id in ("deploy-1", "deploy-2")]
+        assert await stack.process(leaving).wait(15)
+        assert stack.process(leaving).exit_code == 0
+
+    assert [len(record["claims"]) for record in records] == [1, 1]
+    workers = [record["claims"][0]["worker"] for record in records]
+    assert workers[0] != workers[1]
+    assert all(heard_text(record).endswith(FIRST_ANSWER.lower()) for record in records)

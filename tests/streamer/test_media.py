@@ -169,7 +169,7 @@ async def test_long_speech_goes_out_in_few_pieces_without_gaps(
         pieces = await pieces_of(client, total)
         await speaking
         assert b"".join(pcm for _, pcm in pieces) == audio(4000)
-        assert len(pieces) <= 5
+        assert len(pieces) <= 7
         assert len(pieces[0][1]) == len(audio(200))
         heard_until = pieces[0][0]
         for at, pcm in pieces:
@@ -307,7 +307,8 @@ async def test_a_dropped_connection_comes_back_to_the_same_conversation(
     await worker.until_told(MediaEnded)
     assert [event.resumed for event in await worker.told() if isinstance(event, MediaStarted)] == [False, True]
     await until(lambda: _has(lifecycle(bus, call_id), ["connected", "dropped", "connected", "ended"]))
-    assert len(await bus.range(keys.WAITING)) <= 1, "the call was handed out once"
+    handed_out = [fields for _, fields in await bus.range(keys.WAITING) if fields[b"call_id"] == call_id.encode()]
+    assert len(handed_out) == 1
     await worker.finish()
 
 
@@ -342,9 +343,7 @@ async def test_a_call_that_went_to_another_streamer_is_let_go(
 async def test_a_session_from_another_streamer_is_detached_there(dial: Any, bus: Broker, call_id: str) -> None:
     await bus.append(keys.commands("elsewhere"), {b"k": b"open"}, maxlen=10)
     await bus.execute("EXPIRE", keys.commands("elsewhere"), 60)
-    await calls.update(
-        bus, call_id, conversation="active", streamer="elsewhere", session="s-old", epoch=4, record=False
-    )
+    await calls.update(bus, call_id, conversation="active", streamer="elsewhere", session="s-old", epoch=4)
     async with dial(call_id) as client:
         worker = Worker(bus, call_id)
         await worker.until_told(MediaStarted, resumed=True)
@@ -389,6 +388,7 @@ async def test_the_call_id_may_come_in_the_metadata_after_audio(dial: Any, bus: 
 async def test_the_call_may_be_found_by_its_numbers(dial: Any, bus: Broker, call_id: str) -> None:
     number = str(time.time_ns())[-11:]
     await bus.execute("SET", keys.by_numbers(number, "33187654321"), call_id, "EX", 60)
+    await calls.update(bus, call_id, state="ringing")
     async with dial() as client:
         await client.send(json.dumps({"from": f"+{number}", "to": 33187654321}))
         worker = await Worker.claim(bus, call_id)
@@ -421,9 +421,10 @@ async def test_a_call_that_nothing_names_has_a_conversation_of_its_own(dial: Any
 
 async def test_a_connection_without_audio_or_name_leaves_nothing(running: Streamer, dial: Any, bus: Broker) -> None:
     before = len(await bus.range(keys.WAITING))
+    sessions = await running.metric("sessions")
     async with dial():
-        pass
-    await until(lambda: _metric_is(running, "sessions", 0))
+        assert await running.metric("sessions") == sessions + 1
+    await until(lambda: _metric_is(running, "sessions", sessions))
     assert len(await bus.range(keys.WAITING)) == before
 
 

@@ -72,12 +72,8 @@ class World:
         self._in_stream: list[ev.Event] = []
         self.speech = Speech()
         self.wire = Wire(self.speech)
-        self.streamer = Streamer(
-            self.wire, now=lambda: self.now, later=self.later, tell=self._publish, skew=self.skew
-        )
-        self.caller = Caller(
-            began=self.now, now=lambda: self.now, later=self.later, tell=self._publish, skew=self.skew
-        )
+        self.streamer = Streamer(self.wire, now=lambda: self.now, later=self.later, tell=self._publish, skew=self.skew)
+        self.caller = Caller(began=self.now, now=lambda: self.now, later=self.later, tell=self._publish, skew=self.skew)
         self.later(0.0, self._claim)
 
     # --- time
@@ -113,10 +109,12 @@ class World:
     def until_turn(self, *, limit: float = 60.0) -> World:
         """Until the bot has said what it had to say and listens."""
         return self.until(
-            lambda: bool(self.workers)
-            and self.worker.conversation.state == "listening"
-            and not self.streamer.playing
-            and not self.worker.voice.busy,
+            lambda: (
+                bool(self.workers)
+                and self.worker.conversation.state == "listening"
+                and not self.streamer.playing
+                and not self.worker.voice.busy
+            ),
             limit=limit,
         )
 

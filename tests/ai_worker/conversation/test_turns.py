@@ -366,11 +366,11 @@ def seen(messages: tuple[ChatMessage, ...]) -> Answer:
 
 
 def test_what_is_said_while_keys_are_pressed_on_the_line_is_heard() -> None:
-    world = library(answers=seen, latency=Latency(bus=0.1)).until_turn()
+    world = library(answers=seen, latency=Latency(bus=0.5)).until_turn()
     world.caller.say("Press one.")
-    world.until(lambda: bool(world.streamer.asked))
+    world.until(lambda: any(isinstance(action, act.Act) for _, action in world.actions))
     world.caller.say("And now the second thing.")
-    world.run(5.0)
+    world.run(8.0)
     assert world.streamer.done[0][2:] == ("digits", "1")
     assert world.caller_said == ["Press one.", "And now the second thing."]
     assert "And now the second thing." in world.heard

@@ -15,6 +15,7 @@ from ai_worker.conversation.line import Line
 from ai_worker.conversation.persona import Persona, TurnTaking
 from ai_worker.conversation.speaker import Speaker
 from ai_worker.conversation.stages import Stages
+from ai_worker.conversation.takeover import TakeOver
 from callbus import transcript
 
 FAILED = "failed"
@@ -35,11 +36,11 @@ class Conversation:
         self._line = Line(self._context)
         self._ear = Ear(self._context)
         self._speaker = Speaker(self._context, self._line, self._ear, self._bot_silent)
+        self._takeover = TakeOver(self._context, self._line, self._speaker, self._bot_silent)
         self._prompts = 0
         self._silent_until = 0.0
         self._reprompted = False
         self._keys = ""
-        self._resuming = False
         self.finished = False
         speaker = self._speaker
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -75,7 +76,7 @@ class Conversation:
             "acting": self._no_answer_from_the_line,
             "leaving": lambda: self._finish(self._line.outcome or FAILED, "the media connection stayed open"),
             "longest": self._too_long,
-            "resuming": self._go_on,
+            "resuming": self._takeover.go_on,
         }
 
     @property
@@ -114,45 +115,12 @@ class Conversation:
         self._context.after("longest", max(0.0, self._context.persona.longest_call_s - event.elapsed))
         if not self.history.said:
             self._speaker.speak(self._context.persona.greeting)
-            return
-        # Another worker's conversation: the streamer tells what was heard of its last words.
-        self._speaker.stop_all()
-        if self.history.finished:
+        elif self.history.finished:
             self._end(self.history.outcome or FAILED, "finished by another worker")
         elif self.history.outcome:
             self._leave()
-        elif self.history.pending and self.history.pending.asked:
-            self._line.act(self.history.pending)
         else:
-            self._resuming = True
-            self._context.after("resuming", self._context.options.speaking_limit)
-
-    def _go_on(self) -> None:
-        """Take up the conversation of a worker that is gone, where it was left."""
-        self._resuming = False
-        self._timers.cancel("resuming")
-        self._speaker.settle_unknown()
-        if not self.history.announced:
-            self._drop_pending()
-        unheard, pending = self.history.unheard_ending(), self.history.pending
-        if unheard or pending:
-            self._speaker.continue_with(unheard, pending)
-        elif self.history.unanswered:
-            self._speaker.answer(str(self.history.said[-1]))
-        else:
-            self._bot_silent()
-
-    def _stop_resuming(self) -> None:
-        """Something else comes first: what another worker left unsaid stays unsaid."""
-        if self._resuming:
-            self._resuming = False
-            self._timers.cancel("resuming")
-            self._drop_pending()
-            self._speaker.silence()
-
-    def _drop_pending(self) -> None:
-        if self.history.pending:
-            self._line.drop(self.history.pending)
+            self._takeover.begin()
 
     def _media_returned(self, _event: ev.MediaReturned) -> None:
         if not self._ear.busy:
@@ -177,7 +145,7 @@ class Conversation:
         if self._line.leaving:
             return
         self._context.note("the longest duration of a call is reached")
-        self._stop_resuming()
+        self._takeover.stop()
         self._speaker.abandon()
         self._ear.close()
         self._timers.clear()
@@ -197,7 +165,7 @@ class Conversation:
             return
         if reply:
             self._speaker.pause()
-        elif self._resuming:
+        elif self._takeover.under_way:
             self._speaker.silence()
 
     def _speech_stopped(self, event: ev.SpeechStopped) -> None:
@@ -246,7 +214,7 @@ class Conversation:
         self._context.note(f"speech-to-text failed: {reason}")
         if self._line.leaving:
             return
-        self._stop_resuming()
+        self._takeover.stop()
         self._speaker.abandon()
         self._speaker.apologise(self._context.persona.reprompt)
 
@@ -258,7 +226,7 @@ class Conversation:
             if reply.paused:
                 self._context.note("false interruption")
             self._speaker.resume()
-        elif self._resuming or self._line.leaving:
+        elif self._takeover.under_way or self._line.leaving:
             return
         elif utterance and utterance.length_s >= self._context.options.unclear_speech and not self._reprompted:
             self._reprompted = True
@@ -275,7 +243,7 @@ class Conversation:
         self._caller_turn(utterance.text, utterance.ended_at - utterance.length_s, utterance.ended_at)
 
     def _caller_turn(self, text: str, started_at: float, ended_at: float) -> None:
-        self._stop_resuming()
+        self._takeover.stop()
         self._speaker.abandon()
         self._timers.cancel("silence", "interruption")
         self._prompts = 0
@@ -309,8 +277,7 @@ class Conversation:
 
     def _played(self, event: ev.Played) -> None:
         self._speaker.played(event)
-        if self._resuming and event.state == "idle":
-            self._go_on()
+        self._takeover.played(event)
 
     def _bot_silent(self) -> None:
         self._silent_until = self._context.now + self._context.options.silence_prompt

@@ -1,0 +1,67 @@
+"""Takes up the conversation of a worker that is gone, where it was left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ai_worker.conversation.context import Context
+from ai_worker.conversation.events import Played
+from ai_worker.conversation.line import Line
+from ai_worker.conversation.speaker import Speaker
+
+
+class TakeOver:
+    """The streamer tells what was heard of the other worker's last words; until then it is `under_way`.
+
+    `on_silent` is called when there is nothing to go on with.
+    """
+
+    def __init__(self, context: Context, line: Line, speaker: Speaker, on_silent: Callable[[], None]) -> None:
+        self._context = context
+        self._line = line
+        self._speaker = speaker
+        self._on_silent = on_silent
+        self.under_way = False
+
+    def begin(self) -> None:
+        pending = self._context.history.pending
+        self._speaker.stop_all()
+        if pending and pending.asked:
+            self._line.act(pending)
+        else:
+            self.under_way = True
+            self._context.after("resuming", self._context.options.speaking_limit)
+
+    def played(self, event: Played) -> None:
+        if self.under_way and event.state == "idle":
+            self.go_on()
+
+    def go_on(self) -> None:
+        """All that can be known is known: say the rest, answer what was not answered, do what was announced."""
+        history = self._context.history
+        self._end()
+        self._speaker.settle_unknown()
+        if not history.announced:
+            self._drop()
+        unheard = history.unheard_ending()
+        if unheard or history.pending:
+            self._speaker.continue_with(unheard, history.pending)
+        elif history.unanswered:
+            self._speaker.answer(str(history.said[-1]))
+        else:
+            self._on_silent()
+
+    def stop(self) -> None:
+        """Something else comes first: what was left unsaid stays unsaid."""
+        if self.under_way:
+            self._end()
+            self._drop()
+            self._speaker.silence()
+
+    def _end(self) -> None:
+        self.under_way = False
+        self._context.timers.cancel("resuming")
+
+    def _drop(self) -> None:
+        if pending := self._context.history.pending:
+            self._line.drop(pending)

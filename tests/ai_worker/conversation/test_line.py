@@ -1,0 +1,191 @@
+"""What the bot does on the line, and what the line does to the conversation. On virtual time."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ai_worker.conversation.persona import Persona, Scripted
+from support.conversation_world import START, Answer, Latency, World
+
+GREETING = "Hello, this is the library. How can I help you?"
+ANNOUNCEMENT = "Of course. I will put you through to a colleague now."
+LONG = "Members can borrow a laptop for two hours at the front desk. It is free of charge, and you only need your card."
+
+
+def script(text: str) -> Scripted | None:
+    match text.lower():
+        case "a human, please.":
+            return Scripted(ANNOUNCEMENT, "transfer", "33187654321")
+        case "goodbye.":
+            return Scripted("Thank you for calling. Goodbye.", "hangup")
+        case "press one.":
+            return Scripted("I press it now, one moment please.", "digits", "1")
+    return None
+
+
+PERSONA = Persona(GREETING, script=script)
+
+
+def library(**settings: object) -> World:
+    return dataclasses.replace(World(PERSONA, answers=lambda _: Answer(LONG)), **settings)  # type: ignore[arg-type]
+
+
+def test_a_transfer_is_done_only_when_its_announcement_was_heard() -> None:
+    world = library().until_turn()
+    world.caller.say("A human, please.")
+    world.run()
+    [(done_at, _, kind, number)] = world.streamer.done
+    assert (kind, number) == ("transfer", "33187654321")
+    last = world.wire.heard(world.now)[-1]
+    assert (last.word, last.at <= done_at) == ("now.", True)
+    assert world.action_states == [("transfer", "planned"), ("transfer", "asked"), ("transfer", "done")]
+    assert world.finish
+    assert world.finish.outcome == "transferred"
+
+
+def test_an_interrupted_announcement_means_no_transfer() -> None:
+    world = library().until_turn()
+    world.caller.say("A human, please.")
+    world.until_heard("I will put")
+    world.caller.say("No, wait, I have a question.")
+    world.until_heard("your card.").until_turn()
+    assert world.streamer.asked == []
+    assert world.action_states == [("transfer", "planned"), ("transfer", "dropped")]
+
+
+def test_noise_over_an_announcement_only_delays_the_transfer() -> None:
+    world = library().until_turn()
+    world.caller.say("A human, please.")
+    world.until_heard("I will put")
+    world.caller.noise(0.6)
+    world.run()
+    assert world.heard == f"{GREETING} {ANNOUNCEMENT}"
+    assert [kind for _, _, kind, _ in world.streamer.done] == ["transfer"]
+
+
+def test_a_second_wish_after_an_interrupted_announcement_is_done_once() -> None:
+    world = library().until_turn()
+    world.caller.say("A human, please.")
+    world.until_heard("I will put")
+    world.caller.say("A human, please.")
+    world.run()
+    assert [kind for _, _, kind, _ in world.streamer.done] == ["transfer"]
+    assert world.heard.endswith(ANNOUNCEMENT)
+
+
+def test_what_is_said_over_a_goodbye_that_was_heard_does_not_bring_the_bot_back() -> None:
+    world = library(latency=Latency(bus=0.4)).until_turn()
+    world.caller.say("Goodbye.")
+    world.until_heard("calling.")
+    world.until(lambda: world.streamer._clock.next_wake() is None or "Goodbye." in world.heard)
+    world.caller.say("Thanks, and a nice day to all of you.")
+    world.run()
+    assert [kind for _, _, kind, _ in world.streamer.done] == ["hangup"]
+    assert world.thoughts == []
+    assert world.finish
+    assert world.finish.outcome == "bot_ended"
+
+
+def test_a_streamer_that_does_not_answer_is_asked_again_and_given_up() -> None:
+    world = library().until_turn()
+    world.caller.say("A human, please.")
+    world.until_heard("colleague")
+    world.streamer.act = lambda action_id, kind, argument: world.streamer.asked.append((world.now, action_id, kind))  # type: ignore[method-assign]
+    world.run()
+    assert len(world.streamer.asked) == 3
+    assert len({action_id for _, action_id, _ in world.streamer.asked}) == 1
+    assert world.finish
+    assert world.finish.outcome == "failed"
+
+
+def test_a_streamer_that_says_nothing_at_all_does_not_keep_the_call_for_ever() -> None:
+    world = library()
+    world.run(0.1)
+    world.streamer.die()
+    world.run()
+    assert world.finish
+    assert world.now < START + 120
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3.0, 9.0])
+@pytest.mark.parametrize("silently", [False, True], ids=["told", "streamer gone"])
+def test_a_lost_connection_is_taken_up_where_it_broke(seconds: float, silently: bool) -> None:
+    world = library().until_turn()
+    world.caller.say("Can I borrow a laptop?")
+    world.until_heard("for two hours")
+    heard = world.heard
+    world.lose_line(seconds, silently=silently)
+    world.until_heard("your card.", limit=30).until_turn()
+    rest = world.heard.removeprefix(heard).strip()
+    if silently:
+        # Nobody knows what was heard of the sentence that broke off: it is said again, whole; the next one once.
+        assert rest.endswith(LONG)
+    else:
+        assert f"{heard} {rest}" == f"{GREETING} {LONG}"
+    assert world.heard.count(GREETING) == 1
+
+
+def test_a_connection_lost_before_the_answer_came() -> None:
+    world = library(answers=lambda _: Answer(LONG, first_token=1.0)).until_turn()
+    world.caller.say("Can I borrow a laptop?")
+    world.until(lambda: len(world.thoughts) == 1)
+    world.lose_line(4.0)
+    world.until_heard("your card.", limit=30).until_turn()
+    assert world.heard == f"{GREETING} {LONG}"
+
+
+def test_a_connection_lost_during_the_announcement() -> None:
+    world = library().until_turn()
+    world.caller.say("A human, please.")
+    world.until_heard("I will put")
+    world.lose_line(3.0)
+    world.run()
+    assert world.heard == f"{GREETING} {ANNOUNCEMENT}"
+    assert [kind for _, _, kind, _ in world.streamer.done] == ["transfer"]
+
+
+def test_an_action_asked_for_while_the_connection_is_lost_is_done_once_when_it_is_back() -> None:
+    world = library().until_turn()
+    world.caller.say("A human, please.")
+    world.until(lambda: ("transfer", "asked") in world.action_states)
+    world.lose_line(4.0)
+    world.run()
+    assert [kind for _, _, kind, _ in world.streamer.done] == ["transfer"]
+    assert world.finish
+    assert world.finish.outcome == "transferred"
+
+
+def test_the_caller_hangs_up_in_the_middle_of_a_word() -> None:
+    world = library().until_turn()
+    world.caller.say("Can I borrow a laptop?")
+    world.until_heard("for two hours")
+    world.caller.hang_up()
+    world.run()
+    assert world.finish
+    assert world.finish.outcome == "caller_left"
+    assert world.worker.conversation.next_wake is None
+
+
+@pytest.mark.parametrize("interrupting", [False, True])
+def test_the_longest_call_ends_politely_whatever_the_caller_does(interrupting: bool) -> None:
+    world = library(persona=dataclasses.replace(PERSONA, longest_call_s=60.0))
+    for index in range(40):
+        world.caller.say("And another thing, please.", after=4.0 + index * 5.0)
+        if interrupting:
+            world.caller.press("1#", after=4.1 + index * 2.0)
+    world.run()
+    assert world.heard.endswith("I will hang up now. Goodbye.")
+    assert world.now < START + 70
+    assert [kind for _, _, kind, _ in world.streamer.done] == ["hangup"]
+
+
+def test_digits_are_pressed_after_what_was_said_and_the_call_goes_on() -> None:
+    world = library().until_turn()
+    world.caller.say("Press one.")
+    world.until(lambda: bool(world.streamer.done)).run(1.0)
+    assert world.heard.endswith("one moment please.")
+    world.caller.say("Can I borrow a laptop?")
+    world.until_heard("your card.")
+    assert [kind for _, _, kind, _ in world.streamer.done] == ["digits"]

@@ -1,0 +1,275 @@
+"""What the streamer does when others fail it: no worker, no Redis, or its own end is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+
+from callbus import keys, media, registry, sessions
+from callbus.broker import Broker
+from callbus.media import MediaEnded, MediaStarted, Playback
+from callbus.pcm import bytes_in
+from devstack.embedded_redis import embedded_redis
+from support.streamer_process import COMMAND, FRAME, Streamer, Worker, streamer
+from support.waiting import until
+
+FALLBACK = {
+    "FALLBACK_AFTER_S": "0.3",
+    "FALLBACK_PLAY_URL": "https://test.com/wait.mp3",
+    "FALLBACK_TRANSFER_NUMBER": "33184800000",
+    "FALLBACK_TRANSFER_DELAY_S": "0.5",
+}
+PLAY = {"event": "play", "file": "https://test.com/wait.mp3"}
+TRANSFER = {"event": "transfer", "data": 33184800000}
+
+
+def audio(ms: float) -> bytes:
+    return b"\x05\x01" * (bytes_in(ms, 8000) // 2)
+
+
+async def received(client: ClientConnection, timeout: float = 5.0) -> dict[str, Any]:
+    async with asyncio.timeout(timeout):
+        message: dict[str, Any] = json.loads(await client.recv())
+        return message
+
+
+@pytest.fixture(scope="module")
+def lonely(own_redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Streamer]:
+    """A streamer with a fallback."""
+    with streamer(tmp_path_factory.mktemp("lonely"), own_redis, **FALLBACK) as process:
+        yield process
+
+
+async def test_a_caller_whom_nobody_takes_is_transferred(lonely: Streamer) -> None:
+    fallbacks = await lonely.metric("fallbacks_total")
+    async with connect(lonely.url("/ws/nobody-1")) as client:
+        opened = time.monotonic()
+        assert await received(client) == PLAY
+        played = time.monotonic()
+        assert 0.25 < played - opened < 1.5
+        assert await received(client) == TRANSFER
+        assert 0.45 < time.monotonic() - played < 1.5
+        assert await lonely.metric("fallbacks_total") == fallbacks + 1
+
+
+async def test_a_worker_that_comes_late_and_speaks_calls_the_transfer_off(lonely: Streamer, bus: Broker) -> None:
+    async with connect(lonely.url("/ws/late-1")) as client:
+        assert await received(client) == PLAY
+        worker = await Worker.claim(bus, "late-1")
+        await worker.speak("s1", audio(300))
+        assert await received(client) == {"event": "break"}
+        assert (await received(client))["type"] == "streamAudio"
+        await worker.until_told(Playback, state="finished", segment="s1")
+        with pytest.raises(TimeoutError):
+            await received(client, 0.7)
+    await worker.finish()
+
+
+async def test_a_worker_in_time_is_left_alone(lonely: Streamer, bus: Broker) -> None:
+    async with connect(lonely.url("/ws/in-time-1")) as client:
+        worker = await Worker.claim(bus, "in-time-1")
+        with pytest.raises(TimeoutError):
+            await received(client, 0.8)
+    await worker.finish()
+
+
+async def test_a_conversation_that_failed_falls_back(lonely: Streamer, bus: Broker) -> None:
+    async with connect(lonely.url("/ws/failed-1")) as client:
+        worker = await Worker.claim(bus, "failed-1")
+        await worker.finish("failed")
+        assert await received(client) == PLAY
+        assert await received(client) == TRANSFER
+
+
+async def test_a_call_whose_worker_lives_is_served_and_one_whose_worker_is_gone_is_not(
+    lonely: Streamer, bus: Broker
+) -> None:
+    async with connect(lonely.url("/ws/served-1")) as served, connect(lonely.url("/ws/left-1")) as left:
+        served_worker = await Worker.claim(bus, "served-1")
+        left_worker = await Worker.claim(bus, "left-1")
+        beating = asyncio.create_task(registry.keep_beating(bus, "worker", "worker-of-served-1", dict))
+        try:
+            claimed = time.monotonic()
+            assert await received(left, 15) == PLAY
+            assert 7 < time.monotonic() - claimed < 12
+            with pytest.raises(TimeoutError):
+                await received(served, 0.1)
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+            await registry.leave(bus, "worker", "worker-of-served-1")
+    await served_worker.finish()
+    await left_worker.finish()
+
+
+@contextmanager
+def restartable_redis(directory: Path) -> Iterator[tuple[str, Any]]:
+    """A Redis that can be stopped and started on the same port: the URL, and a function that starts one."""
+    with closing(socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    yield f"redis://127.0.0.1:{port}/0", lambda: embedded_redis(directory, port=port, durable=True)
+
+
+async def test_redis_may_restart_in_the_middle_of_a_call(tmp_path: Path) -> None:
+    with restartable_redis(tmp_path / "redis") as (url, redis), streamer_with(tmp_path, url, redis) as (process, first):
+        broker = Broker(url)
+        async with connect(process.url("/ws/restart-1")) as client:
+            await client.send(FRAME * 5)
+            worker = await Worker.claim(broker, "restart-1")
+            await until(lambda: _audio_ms(worker, 100))
+            first.__exit__(None, None, None)
+            # 3 s of audio while Redis is away: the last two are kept.
+            for _ in range(30):
+                await client.send(FRAME * 5)
+                await asyncio.sleep(0.01)
+            await until(lambda: _ready_is(process, 503))
+            with redis():
+                await until(lambda: _ready_is(process, 200))
+                await client.send(FRAME * 5)
+                await until(lambda: _audio_ms(worker, 100 + 2000 + 100))
+                frames = [event for event in await worker.events() if isinstance(event, media.Audio)]
+                assert frames[-1].position_ms + len(frames[-1].pcm) // 16 == 3200
+                positions = [event.position_ms for event in frames]
+                assert positions == sorted(positions)
+                await worker.speak("s1", audio(300))
+                assert (await received(client))["type"] == "streamAudio"
+                await client.close()
+                await worker.until_told(MediaEnded)
+                await stop(process)
+                await broker.aclose()
+
+
+async def test_redis_may_lose_everything_in_the_middle_of_a_call(own_redis: str, tmp_path: Path) -> None:
+    with embedded_redis(tmp_path / "redis") as url, streamer(tmp_path, url) as process:
+        broker = Broker(url)
+        async with connect(process.url("/ws/lost-1")) as client:
+            worker = await Worker.claim(broker, "lost-1")
+            await worker.speak("s1", audio(250), epoch=7)
+            await received(client)
+            await broker.execute("FLUSHALL")
+            await client.send(FRAME)
+            again = await Worker.claim(broker, "lost-1")
+            assert again.epoch == 1
+            await until(lambda: broker.execute("EXISTS", keys.commands(process.id)))
+            await again.speak("s2", audio(250))
+            assert (await received(client))["type"] == "streamAudio"
+        await again.until_told(MediaEnded)
+        await broker.aclose()
+
+
+async def test_calls_are_taken_and_saved_without_redis(tmp_path: Path) -> None:
+    with restartable_redis(tmp_path / "redis") as (url, redis), streamer(tmp_path, url, **FALLBACK) as process:
+        assert (await process.get("/ready"))[0] == 503
+        assert (await process.get("/health"))[0] == 200
+        async with connect(process.url("/ws/alone-1")) as client:
+            assert await received(client) == PLAY
+            assert await received(client) == TRANSFER
+            with redis():
+                broker = Broker(url)
+                worker = await Worker.claim(broker, "alone-1")
+                await worker.speak("s1", audio(300))
+                assert (await received(client))["type"] == "streamAudio"
+                await client.close()
+                await worker.until_told(MediaEnded)
+                await broker.aclose()
+                await stop(process)
+
+
+async def test_sigterm_lets_the_running_call_finish(own_redis: str, bus: Broker, tmp_path: Path) -> None:
+    with streamer(tmp_path, own_redis) as process:
+        async with connect(process.url("/ws/drain-1")) as client:
+            worker = await Worker.claim(bus, "drain-1")
+            process.process.send_signal(signal.SIGTERM)
+            await until(lambda: _ready_is(process, 503))
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(process.url("/ws/drain-2"))
+            assert refused.value.response.status_code == 503
+            await worker.speak("s1", audio(300))
+            assert (await received(client))["type"] == "streamAudio"
+            assert process.process.poll() is None
+            beats = {beat["id"]: beat for beat in await registry.running(bus)}
+            assert beats[process.id]["sessions"] == 1
+        await worker.until_told(MediaEnded)
+        assert await asyncio.to_thread(process.process.wait, 10) == 0
+        assert process.id not in {beat["id"] for beat in await registry.running(bus)}
+    await worker.finish()
+
+
+async def test_what_runs_longer_than_the_drain_is_sent_away_and_told_over(
+    own_redis: str, bus: Broker, tmp_path: Path
+) -> None:
+    with streamer(tmp_path, own_redis, STREAMER_DRAIN_TIMEOUT="0.2") as process:
+        async with connect(process.url("/ws/away-1")) as lost, connect(process.url("/ws/away-2")) as moved:
+            worker = await Worker.claim(bus, "away-1")
+            await Worker(bus, "away-2").until_told(MediaStarted)
+            process.process.send_signal(signal.SIGTERM)
+            for client in (lost, moved):
+                await asyncio.wait_for(client.wait_closed(), 5)
+                assert client.close_code == 1001
+            # One comes back elsewhere, the other one nowhere.
+            await sessions.attach(bus, "away-2", streamer="elsewhere", session="s-2", sample_rate=8000)
+        assert await asyncio.to_thread(process.process.wait, 15) == 0
+        assert (await worker.until_told(MediaEnded)).reason == "lost"
+        assert not [event for event in await Worker(bus, "away-2").told() if isinstance(event, MediaEnded)]
+    await worker.finish()
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"STREAMER_SAMPLE_RATE": "44100"}, "STREAMER_SAMPLE_RATE"),
+        ({"STREAMER_PORT": "http"}, "STREAMER_PORT"),
+        ({"FALLBACK_PLAY_URL": "wait.mp3"}, "FALLBACK_PLAY_URL"),
+        ({"FALLBACK_TRANSFER_NUMBER": "the desk"}, "FALLBACK_TRANSFER_NUMBER"),
+        ({"STREAMER_HOST": "203.0.113.1", "STREAMER_PORT": "9"}, "STREAMER_HOST"),
+    ],
+)
+async def test_a_wrong_setting_ends_it_with_one_line(
+    own_redis: str, tmp_path: Path, settings: dict[str, str], expected: str
+) -> None:
+    environment = {"REDIS_URL": own_redis, "LOG_LEVEL": "error", **settings}
+    ended = await asyncio.to_thread(
+        subprocess.run, [COMMAND], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=20
+    )
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert expected in line
+
+
+@contextmanager
+def streamer_with(tmp_path: Path, url: str, redis: Any) -> Iterator[tuple[Streamer, Any]]:
+    """A streamer that was started while its Redis ran; the Redis is to be stopped by the test."""
+    first = redis()
+    first.__enter__()
+    try:
+        with streamer(tmp_path, url) as process:
+            yield process, first
+    except BaseException:
+        first.__exit__(None, None, None)
+        raise
+
+
+async def stop(process: Streamer) -> None:
+    process.process.terminate()
+    assert await asyncio.to_thread(process.process.wait, 15) == 0
+
+
+async def _audio_ms(worker: Worker, ms: int) -> bool:
+    return sum(len(event.pcm) // 16 for event in await worker.events() if isinstance(event, media.Audio)) >= ms
+
+
+async def _ready_is(process: Streamer, status: int) -> bool:
+    return (await process.get("/ready"))[0] == status
