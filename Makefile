@@ -4,6 +4,8 @@
 
 # Flags for pytest, as in: make test PYTEST_ARGS="-k playout -x"
 PYTEST_ARGS ?=
+# Tests run side by side: most of the time they wait for real time to pass.
+TEST_JOBS ?= 3
 # Flags for the script of one call, as in: make call CALL_ARGS="--script my-call.yaml"
 CALL_ARGS ?=
 # How many workers `make dev` and `make up` start.
@@ -28,7 +30,7 @@ call: setup ## one simulated call against what `make dev` or `make up` runs (CAL
 	@$(BIN)/devstack call $(CALL_ARGS)
 
 test: setup ## every test that needs no Docker (PYTEST_ARGS=…)
-	@$(BIN)/pytest --ignore=tests/containers $(PYTEST_ARGS)
+	@$(BIN)/pytest --ignore=tests/containers -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
 
 test-containers: setup ## builds the images and places a call through docker compose; skips, saying so, without an engine
 	@$(BIN)/pytest tests/containers $(PYTEST_ARGS)

@@ -8,7 +8,6 @@ import json
 import time
 
 import pytest
-from pydantic import SecretStr
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -25,7 +24,7 @@ KEY = base64.b64encode(b"0123456789abcdef").decode()
 
 
 def gate(token: str | None = TOKEN) -> Gate:
-    return Gate(StreamerSettings(streamer_token=SecretStr(token) if token else None, _env_file=None))
+    return Gate(StreamerSettings.model_validate({"streamer_token": token}))
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,8 @@ async def audio_of(worker: Worker, at_least: int) -> list[Audio]:
         found = [event for event in await worker.events() if isinstance(event, Audio)]
         return found if sum(len(event.pcm) for event in found) >= at_least else None
 
-    return await until(enough)
+    frames: list[Audio] = await until(enough)
+    return frames
 
 
 async def test_audio_arrives_whole_and_in_order(dial: Any, bus: Broker, call_id: str) -> None:
@@ -528,7 +529,8 @@ async def lifecycle(bus: Broker, call_id: str) -> list[str]:
 
 
 async def _has(found: Any, expected: list[str]) -> bool:
-    return await found == expected
+    names: list[str] = await found
+    return names == expected
 
 
 async def _state(worker: Worker, **fields: str) -> dict[str, str] | None:

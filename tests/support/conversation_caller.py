@@ -1,4 +1,4 @@
-"""The caller of a conversation on virtual time: what is said when, and what a detector and a speech-to-text make of it."""
+"""The caller of a conversation on virtual time: what is said when, and what detector and speech-to-text make of it."""
 
 from __future__ import annotations
 
@@ -71,6 +71,11 @@ class Caller:
                 if start_ms <= (middle - self._began) * 1000 < end_ms:
                     found.append(word)
         return " ".join(found)
+
+    def be_heard_again(self) -> None:
+        """The line is back."""
+        self.silent = False
+        self._later(VAD_STOP, self._judge)
 
     def _sound(self, words: tuple[str, ...], after: float, seconds: float) -> float:
         start = self._now() + after

@@ -1,11 +1,12 @@
-"""The line of a conversation on virtual time: the streamer's real playout clock, and what the caller truly hears of it."""
+"""The line of a conversation on virtual time: the streamer's real playout clock, and what the caller truly hears."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import groupby
+
+import numpy as np
 
 from ai_worker.conversation import events as ev
 from streamer.playout import Piece, PlayoutClock
@@ -13,7 +14,7 @@ from streamer.playout import Piece, PlayoutClock
 RATE = 500
 """Hz. A sample doesn't sound here: it is the number of the letter that is being spoken."""
 MS_PER_CHAR = 62
-_SAMPLES = MS_PER_CHAR * RATE // 1000
+SAMPLES_PER_CHAR = MS_PER_CHAR * RATE // 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,14 @@ class Speech:
 
     segments: list[tuple[str, str, int]] = field(default_factory=list)
     """(segment, text, number of its first letter)"""
-    _letters: int = 0
+    letters: int = 0
 
     def synthesise(self, segment: str, text: str) -> bytes:
         """The audio of a text: s16le mono at `RATE`."""
-        first, self._letters = self._letters, self._letters + len(text)
-        assert self._letters < 1 << 16, "more speech than letters can be numbered"
+        first, self.letters = self.letters, self.letters + len(text)
+        assert self.letters < 1 << 16, "more speech than letters can be numbered"
         self.segments.append((segment, text, first))
-        return array("H", (number for number in range(first, self._letters) for _ in range(_SAMPLES))).tobytes()
+        return array("H", (number for number in range(first, self.letters) for _ in range(SAMPLES_PER_CHAR))).tobytes()
 
 
 class Wire:
@@ -76,24 +77,20 @@ class Wire:
 
     def heard(self, until: float, *, surely: bool = False) -> list[Heard]:
         """The words that were heard whole until then, in order. `surely`: with a bit of what follows each."""
-        samples: dict[int, int] = {}
-        ended: dict[int, float] = {}
+        samples = np.zeros(self._speech.letters + 1, dtype=np.int64)
+        ended = np.zeros(self._speech.letters + 1)
         for sound in self._sounds:
-            at = sound.start
-            for letter, group in groupby(sound.letters[: max(0, round((until - at) * RATE))]):
-                count = sum(1 for _ in group)
-                at += count / RATE
-                samples[letter] = samples.get(letter, 0) + count
-                ended[letter] = at
+            letters = np.frombuffer(sound.letters, dtype=np.uint16)[: max(0, round((until - sound.start) * RATE))]
+            samples += np.bincount(letters, minlength=len(samples))
+            ended[letters] = sound.start + np.arange(1, len(letters) + 1) / RATE
         words: list[Heard] = []
         for segment, text, first in self._speech.segments:
-            begin = 0
+            begin = first
             for word in text.split(" "):
                 end = begin + len(word)
-                letters = range(first + begin, first + end)
-                whole = all(samples.get(letter, 0) == _SAMPLES for letter in letters)
-                if whole and (not surely or end == len(text) or samples.get(first + end, 0) > 2):
-                    words.append(Heard(ended[first + end - 1], segment, word))
+                whole = bool((samples[begin:end] == SAMPLES_PER_CHAR).all())
+                if whole and (not surely or end == first + len(text) or samples[end] > 2):
+                    words.append(Heard(float(ended[end - 1]), segment, word))
                 begin = end + 1
         return sorted(words, key=lambda heard: heard.at)
 

@@ -1,4 +1,4 @@
-"""Providers on virtual time, as the call's runner drives them: a transcriber, a brain, a voice; each may fail or stall."""
+"""Providers on virtual time, driven as the call's runner does: a transcriber, a brain, a voice; each may fail."""
 
 from __future__ import annotations
 

@@ -28,6 +28,8 @@ START = 10_000.0
 TAKEOVER_S = 3.0
 """A worker's lease: so long after its crash the next one begins."""
 MOST_STEPS = 200_000
+LOOK_S = 0.1
+"""How often it is looked whether something has come true, where nothing happens."""
 
 __all__ = ["Answer", "Latency", "World"]
 
@@ -57,8 +59,8 @@ class World:
     answers: Callable[[tuple[ChatMessage, ...]], Answer] = lambda messages: Answer("That is a fine question indeed.")
     speech_to_text: Callable[[act.Transcribe], Literal["ok", "fails", "stalls"]] = lambda _: "ok"
     text_to_speech: Callable[[str], Literal["ok", "fails", "breaks", "stalls"]] = lambda _: "ok"
-    crash_after: int | None = None
-    """The first worker dies when so many entries of the transcript are written."""
+    crashes: frozenset[int] = frozenset()
+    """The worker dies when so many entries of the transcript are written."""
 
     now: float = START
     entries: list[transcript.Entry] = field(default_factory=list)
@@ -97,20 +99,34 @@ class World:
         deadline = self.now + limit
         while not reached():
             moment = self._next()
-            assert moment is not None, "nothing more will happen"
+            assert moment is not None, f"nothing more will happen: {self.story()}"
+            assert not self.finish, f"the call is over: {self.story()}"
             assert moment <= deadline, f"not within {limit} s: {self.story()}"
-            self._step(moment)
+            if moment > self.now + LOOK_S:
+                self.now += LOOK_S
+            else:
+                self._step(moment)
         return self
 
     def until_heard(self, words: str, *, limit: float = 60.0) -> World:
         """Until the caller has heard these words."""
-        return self.until(lambda: words in self.heard, limit=limit)
+        looked = self.now - LOOK_S
+
+        def reached() -> bool:
+            nonlocal looked
+            if self.now - looked < LOOK_S / 2:
+                return False
+            looked = self.now
+            return words in self.heard
+
+        return self.until(reached, limit=limit)
 
     def until_turn(self, *, limit: float = 60.0) -> World:
         """Until the bot has said what it had to say and listens."""
         return self.until(
             lambda: (
                 bool(self.workers)
+                and self.worker.alive
                 and self.worker.conversation.state == "listening"
                 and not self.streamer.playing
                 and not self.worker.voice.busy
@@ -124,7 +140,7 @@ class World:
         (self.streamer.die if silently else self.streamer.lose)()
 
         def back() -> None:
-            self.caller.silent = False
+            self.caller.be_heard_again()
             self.streamer.come_back()
 
         self.later(seconds, back)
@@ -198,7 +214,7 @@ class World:
                 if isinstance(entry, transcript.CallerSaid):
                     entry = dataclasses.replace(entry, in_id=str(worker.read_up_to))
                 self.entries.append(entry)
-                if len(self.entries) == self.crash_after:
+                if len(self.entries) in self.crashes:
                     self.crash()
             case act.Say():
                 worker.voice.say(action)

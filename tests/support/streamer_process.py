@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from callbus import commands, keys, media
 from callbus.broker import Broker
@@ -21,6 +21,8 @@ from callbus.media import MediaEvent
 from support.waiting import until
 
 COMMAND = Path(sys.executable).parent / "streamer"
+E = TypeVar("E")
+
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 20.0
 FRAME = bytes(range(1, 161)) * 2
@@ -165,13 +167,14 @@ class Worker:
         """The same, without audio."""
         return [event for event in await self.events() if not isinstance(event, media.Audio)]
 
-    async def until_told(self, kind: type[MediaEvent], **fields: object) -> MediaEvent:
+    async def until_told(self, kind: type[E], **fields: object) -> E:
         """The first event of this kind with these fields, as soon as it is there."""
 
-        async def found() -> MediaEvent | None:
+        async def found() -> E | None:
             for event in await self.told():
                 if isinstance(event, kind) and all(getattr(event, name) == value for name, value in fields.items()):
                     return event
             return None
 
-        return await until(found, what=f"{kind.__name__} {fields}")
+        event: E = await until(found, what=f"{kind.__name__} {fields}")
+        return event

@@ -16,7 +16,7 @@ from streamer.metrics import Counters
 
 TICK_S = 0.02
 RETRY_S = 0.1
-KEEP_ALIVE_EVERY_S = 5.0
+KEEP_ALIVE_EVERY_S = 1.0
 READ_BLOCK_MS = 1000
 
 log = structlog.get_logger()
@@ -67,6 +67,10 @@ class Outbox:
         dirty, self._dirty = self._dirty, {}
         barriers, self._barriers = self._barriers, []
         batch = [(feed, feed.take()) for feed in dirty]
+        for feed in dirty:
+            if feed.dropped_frames:
+                self._counters.audio_frames_dropped += feed.dropped_frames
+                feed.dropped_frames = 0
         try:
             if batch:
                 await self._send(batch)
@@ -160,7 +164,7 @@ class Inbox:
                 await self._dispatch(command)
 
     async def keep_alive(self) -> None:
-        """Every few seconds, until cancelled: renew the stream, trim what was read, bring it back if it is gone."""
+        """Once a second, until cancelled: renew the stream, trim what was read, bring it back if it is gone."""
         while True:
             await asyncio.sleep(KEEP_ALIVE_EVERY_S)
             await until_available(self._keep_alive)

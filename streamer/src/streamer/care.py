@@ -12,8 +12,6 @@ from streamer.session import MediaSession
 
 LOOK_EVERY_S = 1.0
 RENEW_EVERY_S = 60.0
-LOST_AFTER_S = 8.0
-"""A call without a living worker for so long falls back. Its lease moves to another worker within 4 s."""
 
 
 class Caretaker:
@@ -35,7 +33,7 @@ class Caretaker:
             except BusUnavailable:
                 pass  # Nobody can serve a call without Redis: what follows holds.
             for session in calls.values():
-                if time.time() - session.bot.served_at > LOST_AFTER_S:
+                if time.time() - session.bot.served_at > self._context.settings.fallback_lost_after_s:
                     session.bot.fall_back(session.call_id, "no living worker")
 
     async def _look(self, calls: dict[str, MediaSession]) -> None:

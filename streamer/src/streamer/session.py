@@ -124,11 +124,12 @@ class MediaSession:
             if type(event) is Audio:
                 now = self._loop.time() + self._epoch_offset
                 self._context.counters.frames_in += 1
-                self.feed.audio(now, self._position_ms, event.pcm)
-                self._position_ms += FRAME_MS
                 self._recorder.caller(now, event.pcm)
-                if self.state == "live" and not self._muted:
-                    self._context.outbox.mark(self.feed)
+                if not self._muted:
+                    self.feed.audio(now, self._position_ms, event.pcm)
+                    if self.state == "live":
+                        self._context.outbox.mark(self.feed)
+                self._position_ms += FRAME_MS
             else:
                 self._receive_other(event)
 

@@ -53,6 +53,9 @@ class StreamerSettings(ServiceSettings):
     streamer_pong_timeout: float = Field(20.0, gt=0, description="Seconds a client has for its answer to a ping")
     calls_dir: Path = Field(Path("out/calls"), description="Folder of the recordings, one folder a call in it")
     fallback_after_s: float = Field(2.0, gt=0, description="Seconds in which a worker must take a new call")
+    fallback_lost_after_s: float = Field(
+        8.0, gt=0, description="Seconds in which another worker must take over the call of one that died (it takes 4)"
+    )
     fallback_play_url: Annotated[str, AfterValidator(_playable)] | None = Field(
         None, description="Audio file (http or https) that a caller hears whom no worker serves"
     )

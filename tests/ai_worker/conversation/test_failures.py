@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from ai_worker.conversation.persona import Persona
-from support.conversation_world import START, Answer, World
+from support.conversation_world import START, Answer, Latency, World
 
 GREETING = "Hello, this is the library. How can I help you?"
 APOLOGY = "I am sorry, something went wrong on my side."
@@ -17,6 +17,7 @@ GOOD = "Members can borrow a laptop for two hours."
 
 WITH_A_PERSON = Persona(GREETING, fallback_number="33100000000")
 Ends = Literal["well", "fails", "stalls"]
+Verdict = Literal["ok", "fails", "breaks", "stalls"]
 
 
 def ask(world: World) -> None:
@@ -63,7 +64,7 @@ def test_an_apology_is_not_said_into_the_callers_speech() -> None:
     ask(world)
     ended = world.caller.say("And then I would like to know something else too.", after=0.1)
     world.until_heard(APOLOGY)
-    assert all(start > ended for start, _ in world.wire.sounding()[2:])
+    assert [start for start, _ in world.wire.sounding() if ended - 3.0 < start < ended] == []
 
 
 @pytest.mark.parametrize("number", ["33100000000", ""])
@@ -101,13 +102,11 @@ def test_a_voice_that_never_works_leads_to_a_person_without_words(verdict: Liter
     assert world.now - START < (2.0 if verdict == "fails" else 45.0)
 
 
-def once(
-    bad: Literal["fails", "breaks", "stalls"], words: str
-) -> Callable[[str], Literal["ok", "fails", "breaks", "stalls"]]:
+def once(bad: Literal["fails", "breaks", "stalls"], words: str) -> Callable[[str], Verdict]:
     """A voice that has trouble with one sentence, once."""
     done: list[str] = []
 
-    def verdict(text: str) -> Literal["ok", "fails", "breaks", "stalls"]:
+    def verdict(text: str) -> Verdict:
         if words in text and not done:
             done.append(text)
             return bad
@@ -132,13 +131,13 @@ def test_a_sentence_that_cannot_be_spoken_is_apologised_for(bad: Literal["fails"
 
 
 def test_a_voice_that_wakes_up_late_is_not_heard_any_more() -> None:
-    world = World(WITH_A_PERSON, answers=lambda _: Answer(GOOD), text_to_speech=once("stalls", GOOD))
+    world = World(WITH_A_PERSON, answers=lambda _: Answer(GOOD))
     ask(world)
-    world.until_heard(APOLOGY).run(0.5)
-    world.streamer.speak("1.3", world.speech.synthesise("1.3", GOOD), True)
-    assert "1.3" in [entry.segment for entry in world.entries if hasattr(entry, "heard_text")]
-    world.run(5.0)
-    assert GOOD not in world.heard
+    world.latency = Latency(first_audio=10.6)
+    world.until(lambda: len(world.speech.segments) == 3)
+    world.latency = Latency()
+    world.until_heard(APOLOGY).run(7.0)
+    assert world.heard == f"{GREETING} {APOLOGY}"
 
 
 @pytest.mark.parametrize("verdict", ["fails", "stalls"])
@@ -146,9 +145,9 @@ def test_a_speech_to_text_that_does_not_deliver_is_apologised_for_and_then_leads
     verdict: Literal["fails", "stalls"],
 ) -> None:
     world = World(WITH_A_PERSON, speech_to_text=lambda _: verdict).until_turn()
-    for _ in range(2):
+    for count in (1, 2):
         world.caller.say("Can I borrow a laptop?")
-        world.run(1.0).until(lambda: world.heard.endswith(REPROMPT)).until_turn()
+        world.until(lambda count=count: world.heard.count(REPROMPT) == count).until_turn()  # type: ignore[misc]
     world.caller.say("Can I borrow a laptop?")
     world.run()
     assert world.heard.endswith(APOLOGY)

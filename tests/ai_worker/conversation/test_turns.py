@@ -339,6 +339,14 @@ def test_sound_that_never_ends_does_not_silence_the_bot() -> None:
     assert world.now < 10_000 + 120
 
 
+def test_words_before_a_sound_that_never_ends_are_answered() -> None:
+    world = library().until_turn()
+    world.caller.say("Can I borrow a laptop?")
+    world.caller.noise(600.0, after=1.75)
+    world.until_heard("your card.", limit=90)
+    assert world.caller_said == ["Can I borrow a laptop?"]
+
+
 def test_sound_that_never_ends_and_a_dead_speech_to_text_do_not_silence_the_bot() -> None:
     for failure in ("fails", "stalls"):
         world = library(speech_to_text=lambda request, failure=failure: failure)

@@ -49,6 +49,11 @@ class Utterance:
         """All its words; "" until it is understood."""
         return " ".join(filter(None, [*self.parts.values(), self.words])) if self.understood else ""
 
+    @property
+    def earlier_text(self) -> str:
+        """The words of its parts."""
+        return " ".join(filter(None, self.parts.values()))
+
 
 class Ear:
     """Follows the caller's speech. At most one utterance is open."""
@@ -70,6 +75,15 @@ class Ear:
         """Whether the sound goes on and on without a word in it."""
         parts = self.utterance.parts.values() if self.utterance and self.speaking else ()
         return "" in parts and not any(parts)
+
+    @property
+    def ended_in_noise(self) -> bool:
+        """Whether there were words, but none in the latest part, and the sound goes on all the same."""
+        utterance = self.utterance
+        if utterance is None or not self.speaking or utterance.awaits_parts:
+            return False
+        parts = list(utterance.parts.values())
+        return any(parts) and parts[-1] == ""
 
     def started(self, event: SpeechStarted) -> None:
         """Speech after a pause within the turn belongs to the same utterance: what was understood of it is outdated."""

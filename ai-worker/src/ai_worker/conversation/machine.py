@@ -84,6 +84,8 @@ class Conversation:
         """One word for people who watch: listening, thinking, speaking, leaving."""
         if self._line.leaving:
             return "leaving"
+        if self._takeover.under_way:
+            return "thinking"
         reply = self._speaker.reply
         if reply is None or reply.paused:
             return "listening"
@@ -180,9 +182,12 @@ class Conversation:
         if utterance is None:
             return
         if self._ear.speaking:
+            # Half a minute of sound without a word: behave as if nobody spoke.
             if self._ear.noisy:
-                # Half a minute of sound without a word: behave as if nobody spoke.
                 self._nothing_said()
+            elif self._ear.ended_in_noise:
+                self._ear.close()
+                self._caller_turn(utterance.earlier_text, utterance.started_at, self._context.now)
             return
         if not utterance.understood:
             return

@@ -1,0 +1,152 @@
+"""A worker dies, another one goes on: whatever was written by then, nothing is said or done twice. On virtual time."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai_worker.conversation import actions as act
+from ai_worker.conversation.events import Begin
+from ai_worker.conversation.history import History
+from ai_worker.conversation.machine import Conversation
+from ai_worker.conversation.persona import Persona, Scripted
+from ai_worker.conversation.sentences import split_sentences
+from ai_worker.providers.base import ChatMessage
+from callbus import transcript
+from support.conversation_world import START, Answer, World
+
+# No word stands twice in what the bot says in one call: so a word that is heard twice was said twice.
+GREETING = "Hello, Maple Street library speaking. How can I help?"
+LAPTOPS = "Members may borrow laptops for two hours. It costs nothing whatsoever, just bring your card."
+BOOKS = "Novels stay three weeks with their readers. Comics, however, are due after seven days."
+MARIA = "Certainly, connecting you to Maria right now. Please hold the line."
+GOODBYE = "Many thanks, dear caller. Goodbye!"
+
+
+def script(text: str) -> Scripted | None:
+    if "human" in text:
+        return Scripted(MARIA, "transfer", "33187654321")
+    return Scripted(GOODBYE, "hangup") if "bye" in text else None
+
+
+def answers(messages: tuple[ChatMessage, ...]) -> Answer:
+    return Answer(BOOKS if "books" in messages[-1].content else LAPTOPS)
+
+
+PERSONA = Persona(GREETING, script=script, apology="Apologies!", silence_prompts=("Anyone?", "Still around?"))
+
+
+def call(*crashes: int, ends_with: str = "A human, please.") -> World:
+    """A question, a noise that interrupts the answer, an interruption, keys, and a transfer."""
+    world = World(PERSONA, answers=answers, crashes=frozenset(crashes)).until_heard("speaking.").until_turn()
+    world.caller.say("Can I borrow a laptop?", after=0.3)
+    world.until_heard("Members")
+    world.caller.noise(0.6)
+    until_heard_or_given_up(world, "whatsoever, just")
+    world.caller.say("And what about books?")
+    until_heard_or_given_up(world, "Comics, however,")
+    world.caller.say(ends_with)
+    return world.run()
+
+
+def until_heard_or_given_up(world: World, words: str) -> None:
+    # What the model had not written yet dies with the worker: the bot falls silent, and asks.
+    asked = world.heard.count("?")
+    world.until(lambda: words in world.heard or world.heard.count("?") > asked)
+
+
+WHOLE = call()
+LENGTH = len(WHOLE.entries)
+
+
+def check(world: World, outcome: str = "transferred", kind: str = "transfer") -> None:
+    story = world.story()
+    prompts = " ".join(PERSONA.silence_prompts).split()
+    heard = Counter(heard.word for heard in world.wire.heard(world.now, surely=True) if heard.word not in prompts)
+    assert max(heard.values()) == 1, f"said twice: {heard.most_common(3)} {story}"
+    assert [done for _, _, done, _ in world.streamer.done] == [kind], story
+    assert world.finish, story
+    assert world.finish.outcome == outcome, story
+    words = Counter(" ".join(world.caller_said).split())
+    assert max(words.values()) == 1, f"understood twice: {world.caller_said} {story}"
+    said = [entry.text for entry in world.entries if isinstance(entry, transcript.BotSays)]
+    assert said[0] in GREETING
+    for sentence in split_sentences(GREETING) + split_sentences(MARIA) + split_sentences(GOODBYE):
+        if sentence in said:
+            assert set(sentence.split()) <= set(heard), f"not heard: {sentence} {story}"
+    assert world.caller_said[0] == "Can I borrow a laptop?"
+    assert len(world.caller_said) == 3, story
+
+
+def test_the_call_without_a_crash() -> None:
+    check(WHOLE)
+    assert WHOLE.caller_said == ["Can I borrow a laptop?", "And what about books?", "A human, please."]
+
+
+@pytest.mark.parametrize("moment", range(1, LENGTH))
+def test_a_take_over_at_every_moment(moment: int) -> None:
+    check(call(moment))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, LENGTH), st.integers(1, LENGTH), st.integers(1, LENGTH + 5))
+def test_take_over_after_take_over(first: int, second: int, third: int) -> None:
+    check(call(first, second, third))
+
+
+GOODBYES = call(ends_with="Okay, bye.")
+
+
+@pytest.mark.parametrize("moment", range(LENGTH - 8, len(GOODBYES.entries)))
+def test_a_take_over_around_a_goodbye(moment: int) -> None:
+    check(call(moment, ends_with="Okay, bye."), "bot_ended", "hangup")
+
+
+def test_the_callers_words_that_the_dead_worker_did_not_answer_are_answered() -> None:
+    world = World(PERSONA, answers=answers).until_turn()
+    world.caller.say("Can I borrow a laptop?")
+    world.until(lambda: bool(world.caller_said))
+    world.crash()
+    world.until_heard("your card.")
+    assert world.caller_said == ["Can I borrow a laptop?"]
+
+
+def test_what_the_caller_says_while_nobody_listens_is_answered() -> None:
+    world = World(PERSONA, answers=answers).until_turn()
+    world.crash()
+    world.caller.say("Can I borrow a laptop?", after=0.5)
+    world.until_heard("your card.")
+    assert world.caller_said == ["Can I borrow a laptop?"]
+    assert world.heard.count(GREETING) == 1
+
+
+def test_a_cough_during_the_take_over_does_not_lose_the_question() -> None:
+    world = World(PERSONA, answers=answers).until_turn()
+    world.caller.say("Can I borrow a laptop?")
+    world.until(lambda: bool(world.caller_said))
+    world.crash()
+    world.caller.noise(0.8, after=2.5)
+    world.until_heard("your card.")
+
+
+def test_the_dead_workers_last_words_can_be_interrupted() -> None:
+    world = World(PERSONA, answers=lambda _: Answer(" ".join(f"word{number}" for number in range(60)))).until_turn()
+    world.caller.say("Can I borrow a laptop?")
+    world.until_heard("word2")
+    world.crash()
+    world.until(lambda: world.worker.alive).run(0.3)
+    assert world.streamer.playing
+    world.caller.say("Wait, what about books?")
+    world.run(0.5)
+    assert not world.streamer.playing
+
+
+def test_a_worker_that_comes_after_the_end_only_ends() -> None:
+    history = History.rebuilt([*WHOLE.entries])
+    conversation = Conversation(PERSONA, history=history, prefix="2")
+
+    assert conversation.handle(Begin(60.0), START) == [act.Finish("transferred", "finished by another worker")]
+    assert conversation.finished
