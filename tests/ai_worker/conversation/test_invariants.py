@@ -204,7 +204,7 @@ def check_every_word_of_the_caller_is_understood_once(world: World, wrong: Fault
         assert missed == [], f"{missed} {world.story()}"
 
 
-@settings(max_examples=int(__import__("os").environ.get("EX","600")), deadline=None, database=None)
+@settings(max_examples=int(__import__("os").environ.get("EX", "600")), deadline=None, database=None)
 @given(deeds, latencies, st.just(Faults()) | faults)
 def test_every_conversation(caller: list[Deed], latency: Latency, wrong: Faults) -> None:
     world = hold(caller, latency, wrong)

@@ -19,7 +19,13 @@ _BACKCHANNELS = frozenset(
     "aha alright wow really".split()
 )
 _BACKCHANNEL_PHRASES = frozenset({"i see", "all right", "got it", "of course", "oh okay", "oh ok", "i know"})
-_DICTATED = re.compile(r"(?:\d[\s,.-]*){2,}$|\bat\b\s+\w+$|\bdot\b\s*\w*$|(?:\b[A-Za-z]\b[\s,.-]*){2,}$")
+_DICTATED = re.compile(
+    r"(?:\d[\s,.-]*){2,}$|@\S*$|\bdot\b\s*\w*$|(?:\b[A-Za-z]\b[\s,.-]*){2,}$"
+    # "at" alone is too common a word: "at noon", "at home".
+    r"|\be-?mail\b.*\bat\s+\w+$|\bat\s+(?:gmail|hotmail|outlook|yahoo|icloud|gmx|orange|proton\w*)$",
+    re.IGNORECASE,
+)
+_TIME_OF_DAY = re.compile(r"\d\s*[ap]\.?\s?m$", re.IGNORECASE)
 _NUMBER_WORDS = frozenset("zero oh one two three four five six seven eight nine ten double triple".split())
 
 
@@ -60,7 +66,8 @@ def _silence(text: str, options: EndpointingOptions) -> float:
     question = stripped.endswith("?")
     bare = stripped.rstrip(" .!?,…-")
     trailing_numbers = [word for word in spoken[-3:] if word in _NUMBER_WORDS or word.isdigit()]
-    if not question and (_DICTATED.search(bare) or len(trailing_numbers) >= 2):
+    dictated = _DICTATED.search(bare) and not _TIME_OF_DAY.search(bare)
+    if not question and (dictated or len(trailing_numbers) >= 2):
         return options.dictating
     if stripped.endswith(("...", "…", ",", "-", ":")):
         return options.incomplete
