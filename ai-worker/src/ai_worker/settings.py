@@ -34,7 +34,7 @@ class WorkerSettings(ServiceSettings):
     elevenlabs_voice: str = Field("JBFqnCBsd6RMkjVDRZzb", description="ElevenLabs' voice id for agents that name none")
 
     local_llm_path: Path | None = Field(None, description="A GGUF file for the local language model; SmolLM2 otherwise")
-    # One: its threads wait for each other by spinning. With two on two busy cores, 3 tokens/s were measured instead of 49.
+    # One: its threads wait for each other by spinning; two, on two busy cores, wrote 3 tokens a second instead of 49.
     local_llm_threads: int = Field(1, ge=1, le=256, description="Threads of the local language model")
     local_llm_parallel: int = Field(4, ge=1, le=64, description="Answers that the local language model writes at once")
     llm_max_tokens: int = Field(160, ge=16, le=4096, description="Longest answer of the language model, in tokens")
