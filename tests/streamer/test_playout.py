@@ -471,3 +471,24 @@ def test_many_sentences_make_few_pieces_and_one_idle() -> None:
     assert len(line.pieces) <= 6
     assert [state for state, _ in line.states()].count("idle") == 1
     assert line.clock.underruns == 0
+
+
+def test_the_media_servers_lag_counts_once_for_speech_without_a_pause() -> None:
+    clock = PlayoutClock(RATE, lag=0.05)
+    clock.speak(1.0, "a", bytes(RATE * 2), True)
+    [first], _ = clock.poll(1.0)
+    assert isinstance(first, Piece)
+    assert first.start == pytest.approx(1.05)
+    clock.speak(1.9, "b", bytes(RATE * 2), True)
+    [second], [started] = clock.poll(1.9)
+    assert isinstance(second, Piece)
+    assert started.state == "started"
+    assert started.at == pytest.approx(1.05)
+    assert second.start == pytest.approx(2.05)
+    # Stopped before it can have been heard: nothing of it was.
+    clock.break_(2.02)
+    _, events = clock.poll(2.02)
+    assert [(e.state, e.segment, e.heard_ms) for e in events if e.state == "cut"] == [
+        ("cut", "a", 970),
+        ("cut", "b", 0),
+    ]

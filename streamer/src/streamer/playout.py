@@ -1,8 +1,8 @@
 """The playout clock: paces the bot's speech in few, growing pieces, and knows what the caller has heard. Sans-I/O.
 
 Every `streamAudio` message is one playback at the media server, played in the order of arrival, and nothing tells when
-one ends. So a piece's place in time is computed: it is heard from the moment it is sent or, when another is playing,
-from that one's end.
+one ends. So a piece's place in time is computed: it is heard a little (`lag`) after it is sent or, when another is
+playing, from that one's end.
 
 A file (`play`) has an unknown length: it is not counted as speech, it neither delays `idle` nor is reported. It keeps
 its place among the segments; speech behind it is sent as soon as the file's turn came, waits at the media server until
@@ -75,9 +75,13 @@ class _Sent:
 
 
 class PlayoutClock:
-    """One media session's outgoing speech. After every call of another method, `poll`."""
+    """One media session's outgoing speech. After every call of another method, `poll`.
 
-    def __init__(self, sample_rate: int) -> None:
+    `lag` is the time (s) from sending a piece to its first sample being heard.
+    """
+
+    def __init__(self, sample_rate: int, *, lag: float = 0.0) -> None:
+        self._lag = lag
         self._bytes_per_s = sample_rate * SAMPLE_BYTES
         self._first_piece = bytes_in(FIRST_PIECE_MS, sample_rate)
         self._longest_piece = bytes_in(LONGEST_PIECE_MS, sample_rate)
@@ -264,7 +268,7 @@ class PlayoutClock:
     def _send(self, now: float, spans: list[tuple[_Segment, int]]) -> None:
         if not self._sent and spans[0][0].started:
             self.underruns += 1
-        start = self._sent[-1].end if self._sent else now
+        start = max(now + self._lag, self._sent[-1].end if self._sent else 0.0)
         pcm = bytearray()
         for segment, length in spans:
             pcm += segment.pending[:length]

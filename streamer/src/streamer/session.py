@@ -79,6 +79,7 @@ class MediaSession:
             tell=self._tell,
             recorder=self._recorder,
             counters=context.counters,
+            lag=context.settings.streamer_playout_lag_ms / 1000,
         )
         self.bot = Bot(
             context,

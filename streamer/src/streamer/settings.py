@@ -51,6 +51,12 @@ class StreamerSettings(ServiceSettings):
     streamer_handshake_timeout: float = Field(5.0, gt=0, description="Seconds a client has for its handshake")
     streamer_ping_after: float = Field(30.0, gt=0, description="Seconds without data after which a client is pinged")
     streamer_pong_timeout: float = Field(20.0, gt=0, description="Seconds a client has for its answer to a ping")
+    streamer_playout_lag_ms: float = Field(
+        40.0,
+        ge=0,
+        le=1000,
+        description="Milliseconds from sending audio to the caller's hearing it: the network's and the media server's",
+    )
     calls_dir: Path = Field(Path("out/calls"), description="Folder of the recordings, one folder a call in it")
     fallback_after_s: float = Field(2.0, gt=0, description="Seconds in which a worker must take a new call")
     fallback_lost_after_s: float = Field(

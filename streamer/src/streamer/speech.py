@@ -24,6 +24,7 @@ class Speech:
         tell: Callable[[media.MediaEvent], None],
         recorder: Recorder,
         counters: Counters,
+        lag: float,
     ) -> None:
         self._rate = sample_rate
         self._now = now
@@ -31,7 +32,7 @@ class Speech:
         self._tell = tell
         self._recorder = recorder
         self._counters = counters
-        self._clock = PlayoutClock(sample_rate)
+        self._clock = PlayoutClock(sample_rate, lag=lag)
         self._timer: asyncio.TimerHandle | None = None
 
     def speak(self, segment: str, pcm: bytes, last: bool) -> None:

@@ -186,6 +186,18 @@ def check_actions(world: World, wrong: Faults) -> None:
         assert heard.endswith(last), world.story()
 
 
+def check_timings(world: World) -> None:
+    turns = [entry.turn for entry in world.entries if isinstance(entry, transcript.TurnTimed)]
+    assert turns == sorted(set(turns)), world.story()
+    for timed in world.entries:
+        if isinstance(timed, transcript.TurnTimed):
+            assert list(timed.stages)[:2] == ["stt_final", "turn_end"], world.story()
+            assert list(timed.stages)[-2:] == ["tts_first_byte", "playing"], world.story()
+            assert list(timed.stages.values()) == sorted(timed.stages.values()), world.story()
+            assert timed.voice_to_voice_ms is not None
+            assert 0 <= timed.voice_to_voice_ms <= timed.stages["playing"], world.story()
+
+
 def check_every_word_of_the_caller_is_understood_once(world: World, wrong: Faults) -> None:
     understood = [word for word in " ".join(world.caller_said).split() if word[0] == "c"]
     assert Counter(understood) == Counter(set(understood)), world.story()
@@ -204,7 +216,7 @@ def check_every_word_of_the_caller_is_understood_once(world: World, wrong: Fault
         assert missed == [], f"{missed} {world.story()}"
 
 
-@settings(max_examples=int(__import__("os").environ.get("EX", "600")), deadline=None, database=None)
+@settings(max_examples=int(__import__("os").environ.get("EX", "400")), deadline=None, database=None)
 @given(deeds, latencies, st.just(Faults()) | faults)
 def test_every_conversation(caller: list[Deed], latency: Latency, wrong: Faults) -> None:
     world = hold(caller, latency, wrong)
@@ -212,6 +224,7 @@ def test_every_conversation(caller: list[Deed], latency: Latency, wrong: Faults)
     check_nothing_of_what_was_given_up_is_said(world)
     check_the_context_is_what_was_heard(world)
     check_actions(world, wrong)
+    check_timings(world)
     check_every_word_of_the_caller_is_understood_once(world, wrong)
 
 
