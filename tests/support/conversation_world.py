@@ -34,6 +34,14 @@ LOOK_S = 0.1
 __all__ = ["Answer", "Latency", "World"]
 
 
+def _some_answer(_messages: tuple[ChatMessage, ...]) -> Answer:
+    return Answer("That is a fine question indeed.")
+
+
+def _well(_request: object) -> Literal["ok"]:
+    return "ok"
+
+
 @dataclass(slots=True)
 class Worker:
     """One worker's share of the call: its conversation, and its providers' work under way."""
@@ -44,7 +52,10 @@ class Worker:
     ear: Transcriber
     past: int
     read_up_to: int
-    alive: bool = True
+    dead: bool = False
+
+    def lives(self) -> bool:
+        return not self.dead
 
 
 @dataclass
@@ -56,9 +67,9 @@ class World:
     latency: Latency = field(default_factory=Latency)
     skew: float = 0.0
     """How much the streamer's clock is ahead of the worker's (s)."""
-    answers: Callable[[tuple[ChatMessage, ...]], Answer] = lambda messages: Answer("That is a fine question indeed.")
-    speech_to_text: Callable[[act.Transcribe], Literal["ok", "fails", "stalls"]] = lambda _: "ok"
-    text_to_speech: Callable[[str], Literal["ok", "fails", "breaks", "stalls"]] = lambda _: "ok"
+    answers: Callable[[tuple[ChatMessage, ...]], Answer] = field(default=_some_answer)
+    speech_to_text: Callable[[act.Transcribe], Literal["ok", "fails", "stalls"]] = field(default=_well)
+    text_to_speech: Callable[[str], Literal["ok", "fails", "breaks", "stalls"]] = field(default=_well)
     crashes: frozenset[int] = frozenset()
     """The worker dies when so many entries of the transcript are written."""
 
@@ -126,7 +137,7 @@ class World:
         return self.until(
             lambda: (
                 bool(self.workers)
-                and self.worker.alive
+                and self.worker.lives()
                 and self.worker.conversation.state == "listening"
                 and not self.streamer.playing
                 and not self.worker.voice.busy
@@ -147,7 +158,7 @@ class World:
 
     def _next(self) -> float | None:
         wakes = [self._queue[0][0]] if self._queue else []
-        if self.workers and self.worker.alive and (wake := self.worker.conversation.next_wake) is not None:
+        if self.workers and self.worker.lives() and (wake := self.worker.conversation.next_wake) is not None:
             wakes.append(max(wake, self.now))
         return min(wakes, default=None)
 
@@ -170,7 +181,7 @@ class World:
 
     def crash(self) -> None:
         """The worker dies here and now; after its lease another one takes the call over."""
-        self.worker.alive = False
+        self.worker.dead = True
         self.later(TAKEOVER_S, self._claim)
 
     def _claim(self) -> None:
@@ -199,12 +210,12 @@ class World:
         return lambda event: self._tell(self.workers[number], event)
 
     def _tell(self, worker: Worker, event: ev.Event) -> None:
-        if not worker.alive or self.finish:
+        if not worker.lives() or self.finish:
             return
         for action in worker.conversation.handle(event, self.now):
             self.actions.append((self.now, action))
             self._carry_out(worker, action)
-            if not worker.alive:
+            if not worker.lives():
                 return
         assert self.finish or worker.conversation.next_wake is not None, "it waits for nothing"
 
@@ -245,7 +256,7 @@ class World:
 
     def _read(self, index: int) -> None:
         worker, event = self.worker, self._in_stream[index]
-        if not worker.alive or index <= worker.read_up_to:
+        if not worker.lives() or index <= worker.read_up_to:
             return
         worker.read_up_to = index
         if index <= worker.past and isinstance(event, ev.Played) and event.state == "idle":

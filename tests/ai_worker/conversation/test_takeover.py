@@ -137,7 +137,7 @@ def test_the_dead_workers_last_words_can_be_interrupted() -> None:
     world.caller.say("Can I borrow a laptop?")
     world.until_heard("word2")
     world.crash()
-    world.until(lambda: world.worker.alive).run(0.3)
+    world.until(lambda: world.worker.lives()).run(0.3)
     assert world.streamer.playing
     world.caller.say("Wait, what about books?")
     world.run(0.5)
