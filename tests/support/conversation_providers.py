@@ -43,13 +43,13 @@ class Place(Protocol):
     """What the providers need of the world."""
 
     latency: Latency
-    answers: Callable[[tuple[ChatMessage, ...]], Answer]
-    speech_to_text: Callable[[act.Transcribe], Literal["ok", "fails", "stalls"]]
-    text_to_speech: Callable[[str], Literal["ok", "fails", "breaks", "stalls"]]
     caller: Caller
     speech: Speech
     streamer: Streamer
 
+    def answers(self, messages: tuple[ChatMessage, ...], /) -> Answer: ...
+    def speech_to_text(self, request: act.Transcribe, /) -> Literal["ok", "fails", "stalls"]: ...
+    def text_to_speech(self, text: str, /) -> Literal["ok", "fails", "breaks", "stalls"]: ...
     def later(self, seconds: float, do: Callable[[], None]) -> None: ...
     def command(self, do: Callable[[], None]) -> None: ...
 

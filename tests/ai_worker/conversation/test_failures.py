@@ -130,6 +130,16 @@ def test_a_sentence_that_cannot_be_spoken_is_apologised_for(bad: Literal["fails"
     ]
 
 
+def test_a_sentence_that_failed_but_was_said_after_all_is_not_apologised_for() -> None:
+    later = "Then bring it back to us."
+    world = World(WITH_A_PERSON, answers=lambda _: Answer(f"{GOOD} {later}"), text_to_speech=once("fails", later))
+    ask(world)
+    world.until_heard("Members can")
+    world.caller.noise(0.5)
+    world.until_heard(later).run(3.0)
+    assert world.heard == f"{GREETING} {GOOD} {later}"
+
+
 def test_a_voice_that_wakes_up_late_is_not_heard_any_more() -> None:
     world = World(WITH_A_PERSON, answers=lambda _: Answer(GOOD))
     ask(world)

@@ -7,6 +7,8 @@ import dataclasses
 import pytest
 
 from ai_worker.conversation.persona import Persona, Scripted
+from ai_worker.conversation.sentences import split_sentences
+from support.conversation_line import MS_PER_CHAR
 from support.conversation_world import START, Answer, Latency, World
 
 GREETING = "Hello, this is the library. How can I help you?"
@@ -75,17 +77,23 @@ def test_a_second_wish_after_an_interrupted_announcement_is_done_once() -> None:
     assert world.heard.endswith(ANNOUNCEMENT)
 
 
-def test_what_is_said_over_a_goodbye_that_was_heard_does_not_bring_the_bot_back() -> None:
-    world = library(latency=Latency(bus=0.4)).until_turn()
-    world.caller.say("Goodbye.")
-    world.until_heard("calling.")
-    world.until(lambda: world.streamer._clock.next_wake() is None or "Goodbye." in world.heard)
-    world.caller.say("Thanks, and a nice day to all of you.")
+@pytest.mark.parametrize("wish", ["Goodbye.", "A human, please."])
+@pytest.mark.parametrize("early", [0.3, 0.25, 0.0, -0.2])
+def test_what_is_said_over_the_last_word_of_a_farewell_does_not_bring_the_bot_back(wish: str, early: float) -> None:
+    world = library(latency=Latency(stt=0.1)).until_turn()
+    world.caller.say(wish)
+    farewell = script(wish.lower())
+    assert farewell
+    world.until(lambda: bool(world.action_states)).run(0.2)
+    begun = world.wire.sounding()[-1][0]
+    last = begun + sum(len(sentence) for sentence in split_sentences(farewell.say)) * MS_PER_CHAR / 1000
+    world.caller.say("Thanks a lot.", after=last - early - world.now, seconds=0.29)
     world.run()
-    assert [kind for _, _, kind, _ in world.streamer.done] == ["hangup"]
+    assert len(world.streamer.done) == 1
+    assert world.caller_said == [wish]
     assert world.thoughts == []
     assert world.finish
-    assert world.finish.outcome == "bot_ended"
+    assert world.finish.outcome in ("bot_ended", "transferred")
 
 
 def test_a_streamer_that_does_not_answer_is_asked_again_and_given_up() -> None:

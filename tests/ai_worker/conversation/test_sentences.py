@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ai_worker.conversation.sentences import MAX_CHARS, MIN_CHARS, SentenceSplitter, split_sentences
@@ -47,6 +47,8 @@ def split(text: str, cuts: list[int], *, early: bool) -> list[str]:
 
 
 @settings(deadline=None, database=None)
+@example("word " * 50 + "at last. And more of it.", [100], False)
+@example("This is quite a long sentence." + " " * 60 + "word " * 45, [40], False)
 @given(texts | st.text(max_size=600), st.lists(st.integers(0, 600), max_size=40), st.booleans())
 def test_no_text_is_lost_and_any_chunking_gives_the_same(text: str, cuts: list[int], early: bool) -> None:
     whole = split(text, [], early=early)

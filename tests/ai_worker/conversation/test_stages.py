@@ -88,6 +88,20 @@ def test_the_clocks_of_worker_and_streamer_are_not_mixed(skew: float) -> None:
         assert list(timed.stages) == ["stt_final", "turn_end", *MARKS, "playing"]
 
 
+@pytest.mark.parametrize("early", [round(0.02 * step, 2) for step in range(10)])
+def test_an_answer_that_was_given_up_as_it_began_is_not_taken_for_the_next_ones(early: float) -> None:
+    latency = Latency(bus=0.1, stt=1.0, first_token=2.0)
+    world = World(answers=lambda _: Answer("That is a fine question indeed."), latency=latency).until_turn()
+    world.caller.say("And what is this?")
+    world.until(lambda: bool(world.thoughts))
+    # Its words are there when the first sound of the answer is on its way.
+    world.caller.say("No.", seconds=0.25, after=0.85 - early)
+    world.run(8.0)
+    timings = [entry for entry in world.entries if isinstance(entry, transcript.TurnTimed)]
+    assert timings[-1].turn == 2
+    assert all("llm_first_token" in timed.stages for timed in timings)
+
+
 def test_a_deadline_is_told_once_in_order() -> None:
     timers = Timers()
     timers.set("late", 3.0)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from ai_worker.conversation import actions as act
+from ai_worker.conversation import events as ev
+from ai_worker.conversation.machine import Conversation
 from ai_worker.conversation.persona import Persona, Scripted
 from ai_worker.providers.base import ChatMessage
 from callbus import transcript
@@ -105,12 +109,12 @@ def test_a_short_interruption_is_silence_as_soon_as_it_is_understood() -> None:
     world = library().until_turn()
     world.caller.say("Can I borrow a laptop?")
     world.until_heard("for two hours")
-    ended = world.caller.say("Stop.", seconds=0.28)
+    ended = world.caller.say("No, wait", seconds=0.28)
     world.until(lambda: bool(world.streamer.broken))
     assert world.now - ended < 0.6
     heard = world.heard.removeprefix(GREETING).strip()
     world.until(lambda: len(world.thoughts) == 2)
-    assert last_thought(world)[-2:] == [("assistant", f"{heard} …"), ("user", "Stop.")]
+    assert last_thought(world)[-2:] == [("assistant", f"{heard} …"), ("user", "No, wait")]
 
 
 @pytest.mark.parametrize("stt", [0.1, 0.7, 2.0])
@@ -258,7 +262,7 @@ def test_a_monologue_with_pauses_is_understood_in_parts_each_once(stt: float) ->
 
 def test_a_late_answer_about_an_early_part_is_waited_for() -> None:
     world = library().until_turn()
-    words = " ".join(f"word{number}" for number in range(73))
+    words = " ".join(f"word{number}" for number in range(72)) + " end."
     slow = world.latency.stt
     world.latency = Latency(stt=2.5)
     world.caller.say(words, seconds=25.45)
@@ -276,6 +280,76 @@ def test_who_may_not_be_interrupted_is_heard_out_and_then_the_caller_is_answered
     assert world.heard == f"{GREETING} {LONG}"
     assert world.streamer.broken == []
     assert world.caller_said == ["Can I borrow a laptop?"]
+
+
+def test_who_may_not_be_interrupted_is_not_interrupted_by_keys_either() -> None:
+    world = World(Persona(GREETING, allow_interruptions=False), answers=lambda _: Answer(LONG))
+    world.until_heard("this is")
+    world.caller.press("12#")
+    world.until_heard("your card.")
+    assert world.heard == f"{GREETING} {LONG}"
+    assert world.caller_said == ["(pressed 12)"]
+
+
+@pytest.mark.parametrize("failing", ["fails", "stalls"])
+def test_who_may_not_be_interrupted_is_not_interrupted_by_a_failure_either(failing: Literal["fails", "stalls"]) -> None:
+    world = World(Persona(GREETING + " This call is recorded, " * 20, allow_interruptions=False))
+    world.speech_to_text = lambda _: failing
+    world.until_heard("this is")
+    world.caller.say("Can I borrow a laptop?", seconds=1.0)
+    world.until_turn()
+    assert world.streamer.broken == []
+
+
+def test_who_may_not_be_interrupted_takes_up_a_lost_connection_before_it_answers() -> None:
+    world = World(Persona(GREETING, allow_interruptions=False), answers=lambda _: Answer(LONG))
+    world.until_heard("Hello,")
+    world.caller.say("Laptop?", seconds=0.4)
+    world.until_heard("library.")
+    world.lose_line(2.0)
+    world.until_heard("your card.")
+    assert world.heard == f"{GREETING} {LONG}"
+
+
+def test_words_after_a_backchannel_over_a_bot_that_may_not_be_interrupted_are_not_lost() -> None:
+    world = World(Persona(GREETING + " Please hold on." * 3, allow_interruptions=False), answers=lambda _: Answer(LONG))
+    world.until_heard("this is")
+    world.caller.say("Yeah.", seconds=0.3)
+    world.caller.say("I need a laptop.", after=0.9)
+    world.until_heard("your card.")
+    assert world.caller_said == ["Yeah. I need a laptop."]
+
+
+def test_a_second_sentence_is_waited_for_when_the_bot_falls_silent_before_its_words_are_there() -> None:
+    world = World(Persona(GREETING, allow_interruptions=False), latency=Latency(stt=1.0))
+    world.until_heard("Hello,")
+    world.caller.say("Laptops.", seconds=0.5)
+    world.caller.say("And books.", after=1.6)
+    world.until(lambda: bool(world.thoughts))
+    assert world.caller_said == ["Laptops. And books."]
+
+
+def test_words_do_not_interrupt_the_answer_to_keys_of_a_bot_that_may_not_be_interrupted() -> None:
+    world = World(Persona(GREETING, allow_interruptions=False), answers=lambda _: Answer(LONG)).until_turn()
+    ended = world.caller.say("my number is")
+    world.caller.press("1#", after=ended - world.now + 0.6)
+    world.until(lambda: len(world.caller_said) == 2).until_turn()
+    assert world.caller_said == ["(pressed 1)", "my number is"]
+    assert world.heard == f"{GREETING} {LONG} {LONG}"
+    assert world.streamer.broken == []
+
+
+def test_words_of_an_outdated_request_are_not_wanted() -> None:
+    conversation = Conversation(Persona(""))
+    conversation.handle(ev.Begin(), 100.0)
+    for at in (101.0, 102.0):
+        conversation.handle(ev.SpeechStarted(round(at * 1000) - 100_000, 200), at + 0.2)
+        conversation.handle(ev.SpeechStopped(round(at * 1000) - 99_500, 200, at + 0.5), at + 0.7)
+    conversation.handle(ev.Transcribed(1, 0, "I want"), 102.8)
+    conversation.handle(ev.Transcribed(2, 1, "Somebody else."), 102.9)
+    assert not [a for a in conversation.handle(ev.Tick(), 106.0) if isinstance(a, act.Think)]
+    [think] = [a for a in conversation.handle(ev.Transcribed(1, 1, "I want books."), 106.1) if isinstance(a, act.Think)]
+    assert think.messages[-1].content == "I want books."
 
 
 def test_a_scripted_answer_needs_no_model() -> None:
@@ -344,6 +418,17 @@ def test_words_before_a_sound_that_never_ends_are_answered() -> None:
     world.caller.say("Can I borrow a laptop?")
     world.caller.noise(600.0, after=1.75)
     world.until_heard("your card.", limit=90)
+    assert world.caller_said == ["Can I borrow a laptop?"]
+
+
+def test_words_before_a_sound_that_never_ends_do_not_interrupt_who_may_not_be_interrupted() -> None:
+    notice = "This call is recorded, and it goes on and on for everyone to hear. " * 16
+    world = World(Persona(notice, allow_interruptions=False), answers=lambda _: Answer(LONG))
+    world.until_heard("This call")
+    world.caller.say("Can I borrow a laptop?")
+    world.caller.noise(600.0, after=1.75)
+    world.until_heard("your card.", limit=140)
+    assert world.streamer.broken == []
     assert world.caller_said == ["Can I borrow a laptop?"]
 
 

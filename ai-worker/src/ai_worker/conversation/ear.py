@@ -70,6 +70,13 @@ class Ear:
         """Whether somebody says something, or what was said is not understood or not answered yet."""
         return self.utterance is not None and not self.noisy and not self.utterance.backchannel
 
+    def holds_back(self, *, interruptible: bool) -> bool:
+        """Whether a reply must wait for what the caller says; one that can't be interrupted, only for its words."""
+        utterance = self.utterance
+        if utterance is None or not self.busy:
+            return False
+        return interruptible or self.speaking or not utterance.understood
+
     @property
     def noisy(self) -> bool:
         """Whether the sound goes on and on without a word in it."""

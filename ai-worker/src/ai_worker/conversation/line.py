@@ -70,8 +70,7 @@ class Line:
             return False
         self._acting = None
         self._context.timers.cancel("acting")
-        if self._context.history.pending is action:
-            self._context.history.pending = None
+        self._context.history.pending = None
         self._write(action, "done")
         self.outcome = OUTCOMES.get(action.kind)
         return True

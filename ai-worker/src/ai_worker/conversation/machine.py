@@ -11,6 +11,7 @@ from ai_worker.conversation.context import Context
 from ai_worker.conversation.ear import Ear
 from ai_worker.conversation.endpointing import is_backchannel
 from ai_worker.conversation.history import History
+from ai_worker.conversation.keypad import Keypad
 from ai_worker.conversation.line import Line
 from ai_worker.conversation.persona import Persona, TurnTaking
 from ai_worker.conversation.speaker import Speaker
@@ -35,12 +36,12 @@ class Conversation:
         self._timers = self._context.timers
         self._line = Line(self._context)
         self._ear = Ear(self._context)
+        self._keypad = Keypad(self._context)
         self._speaker = Speaker(self._context, self._line, self._ear, self._bot_silent)
         self._takeover = TakeOver(self._context, self._line, self._speaker, self._bot_silent)
         self._prompts = 0
         self._silent_until = 0.0
         self._reprompted = False
-        self._keys = ""
         self.finished = False
         speaker = self._speaker
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -66,7 +67,7 @@ class Conversation:
         self._on_timer: dict[str, Callable[[], None]] = {
             "turn": self._turn_over,
             "transcribing": lambda: self._not_understood("no answer in time"),
-            "monologue": self._long_speech,
+            "monologue": self._ear.divide,
             "interruption": speaker.resume,
             "settling": speaker.ask,
             "thinking": speaker.thinking_too_long,
@@ -115,19 +116,17 @@ class Conversation:
 
     def _begin(self, event: ev.Begin) -> None:
         self._context.after("longest", max(0.0, self._context.persona.longest_call_s - event.elapsed))
-        if not self.history.said:
-            self._speaker.speak(self._context.persona.greeting)
-        elif self.history.finished:
+        if self.history.finished:
             self._end(self.history.outcome or FAILED, "finished by another worker")
         elif self.history.outcome:
             self._leave()
+        elif not self.history.said:
+            self._speaker.speak(self._context.persona.greeting)
         else:
             self._takeover.begin()
 
     def _media_returned(self, _event: ev.MediaReturned) -> None:
-        if not self._ear.busy:
-            self._timers.cancel("interruption")
-        self._speaker.line_returned(go_on=not self._ear.busy)
+        self._speaker.line_returned()
         self._line.act_again()
 
     def _call_ended(self, event: ev.CallEnded) -> None:
@@ -174,28 +173,27 @@ class Conversation:
         if self._ear.stopped(event) and self._speaker.reply and self._speaker.reply.paused:
             self._context.after("interruption", self._context.options.false_interruption)
 
-    def _long_speech(self) -> None:
-        self._ear.divide()
-
     def _transcribed(self, event: ev.Transcribed) -> None:
         utterance = self._ear.understood(event)
         if utterance is None:
             return
+        reply = self._speaker.reply
+        if self._line.leaving:
+            self._ear.close()
+            return
         if self._ear.speaking:
-            # Half a minute of sound without a word: behave as if nobody spoke.
+            # Half a minute of sound without a word: behave as if nobody spoke (any more).
             if self._ear.noisy:
                 self._nothing_said()
-            elif self._ear.ended_in_noise:
+            elif self._ear.ended_in_noise and (reply is None or reply.interruptible):
                 self._ear.close()
+                self._speaker.stages = Stages()
                 self._caller_turn(utterance.earlier_text, utterance.started_at, self._context.now)
             return
         if not utterance.understood:
             return
         self._timers.cancel("transcribing", "interruption")
-        reply = self._speaker.reply
-        if self._line.leaving:
-            self._ear.close()
-        elif not utterance.text:
+        if not utterance.text:
             self._nothing_said()
         elif reply and reply.heard and is_backchannel(utterance.text):
             # Kept: should the bot fall silent in a moment, it was an answer.
@@ -217,7 +215,9 @@ class Conversation:
         self._timers.cancel("transcribing", "interruption")
         self._ear.close()
         self._context.note(f"speech-to-text failed: {reason}")
-        if self._line.leaving:
+        reply = self._speaker.reply
+        if self._line.leaving or (reply and not reply.interruptible):
+            self._speaker.resume()
             return
         self._takeover.stop()
         self._speaker.abandon()
@@ -259,21 +259,14 @@ class Conversation:
         self._speaker.answer(text)
 
     def _pressed(self, event: ev.Pressed) -> None:
-        if self._line.leaving:
-            return
-        if event.digit != "#":
-            self._keys += event.digit
-            self._timers.cancel("silence")
-            self._context.after("keys", self._context.options.key_pause)
-        elif self._keys:
+        if not self._line.leaving and self._keypad.press(event.digit):
             self._keys_complete()
 
     def _keys_complete(self) -> None:
-        self._timers.cancel("keys")
-        keys, self._keys = self._keys, ""
-        if self._line.leaving:
+        reply = self._speaker.reply
+        if self._line.leaving or (reply and not reply.interruptible):
             return
-        now = self._context.now
+        keys, now = self._keypad.take(), self._context.now
         self._context.write(transcript.CallerPressed(now, keys))
         self._speaker.stages = Stages()
         self._caller_turn(f"(pressed {keys})", now, now)
@@ -294,10 +287,12 @@ class Conversation:
             utterance.backchannel = False
             self._speaker.stages = Stages()
             self._timers.set("turn", self._ear.turn_ends_at(utterance))
+        if self._keypad.waiting:
+            self._keys_complete()
         self._arm_silence()
 
     def _arm_silence(self) -> None:
-        if not (self._speaker.reply or self._ear.busy or self._line.leaving or self._keys):
+        if not (self._speaker.reply or self._ear.busy or self._line.leaving or self._keypad.digits):
             context = self._context
             self._timers.set("silence", max(self._silent_until, context.now + context.options.after_noise))
 

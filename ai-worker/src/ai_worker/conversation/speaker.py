@@ -75,7 +75,8 @@ class Speaker:
         """Begin a reply; it is held back while the caller is saying something."""
         self._replies += 1
         interruptible = self._context.persona.allow_interruptions
-        reply = Reply(self._replies, turn, interruptible, paused=self._ear.busy, action=action)
+        paused = self._ear.holds_back(interruptible=interruptible)
+        reply = Reply(self._replies, turn, interruptible, paused=paused, action=action)
         self._mouth.reply = reply
         self._context.timers.cancel("silence")
         return reply
@@ -96,12 +97,14 @@ class Speaker:
         self._mouth.resume()
         self._progress()
 
-    def line_returned(self, *, go_on: bool) -> None:
+    def line_returned(self) -> None:
         """Nothing that was on the line is sure to be there, or to be heard of."""
-        if self.reply:
-            self.reply.paused = True
+        reply = self.reply
+        if reply:
+            reply.paused = True
         self._mouth.silence()
-        if go_on:
+        if reply and not self._ear.holds_back(interruptible=reply.interruptible):
+            self._context.timers.cancel("interruption")
             self.resume()
 
     def abandon(self) -> None:
