@@ -6,32 +6,10 @@ import dataclasses
 
 import pytest
 
-from ai_worker.conversation.persona import Persona, Scripted
 from ai_worker.conversation.sentences import split_sentences
+from support.conversation_library import ANNOUNCEMENT, GREETING, LONG, PERSONA, library, script
 from support.conversation_line import MS_PER_CHAR
-from support.conversation_world import START, Answer, Latency, World
-
-GREETING = "Hello, this is the library. How can I help you?"
-ANNOUNCEMENT = "Of course. I will put you through to a colleague now."
-LONG = "Members can borrow a laptop for two hours at the front desk. It is free of charge, and you only need your card."
-
-
-def script(text: str) -> Scripted | None:
-    match text.lower():
-        case "a human, please.":
-            return Scripted(ANNOUNCEMENT, "transfer", "33187654321")
-        case "goodbye.":
-            return Scripted("Thank you for calling. Goodbye.", "hangup")
-        case "press one.":
-            return Scripted("I press it now, one moment please.", "digits", "1")
-    return None
-
-
-PERSONA = Persona(GREETING, script=script)
-
-
-def library(**settings: object) -> World:
-    return dataclasses.replace(World(PERSONA, answers=lambda _: Answer(LONG)), **settings)  # type: ignore[arg-type]
+from support.conversation_world import START, Answer, Latency
 
 
 def test_a_transfer_is_done_only_when_its_announcement_was_heard() -> None:
@@ -84,8 +62,9 @@ def test_what_is_said_over_the_last_word_of_a_farewell_does_not_bring_the_bot_ba
     world.caller.say(wish)
     farewell = script(wish.lower())
     assert farewell
-    world.until(lambda: bool(world.action_states)).run(0.2)
-    begun = world.wire.sounding()[-1][0]
+    planned = world.until(lambda: bool(world.action_states)).now
+    world.run(0.2)
+    begun = next(start for start, _ in world.wire.sounding() if start > planned)
     last = begun + sum(len(sentence) for sentence in split_sentences(farewell.say)) * MS_PER_CHAR / 1000
     world.caller.say("Thanks a lot.", after=last - early - world.now, seconds=0.29)
     world.run()
@@ -191,7 +170,7 @@ def test_the_longest_call_ends_politely_whatever_the_caller_does(interrupting: b
 
 def test_digits_are_pressed_after_what_was_said_and_the_call_goes_on() -> None:
     world = library().until_turn()
-    world.caller.say("Press one.")
+    world.caller.say("Press two.")
     world.until(lambda: bool(world.streamer.done)).run(1.0)
     assert world.heard.endswith("one moment please.")
     world.caller.say("Can I borrow a laptop?")

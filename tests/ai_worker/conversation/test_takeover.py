@@ -74,6 +74,7 @@ def check(world: World, outcome: str = "transferred", kind: str = "transfer") ->
     assert max(words.values()) == 1, f"understood twice: {world.caller_said} {story}"
     said = [entry.text for entry in world.entries if isinstance(entry, transcript.BotSays)]
     assert said[0] in GREETING
+    assert split_sentences(MARIA if kind == "transfer" else GOODBYE)[0] in said, story
     for sentence in split_sentences(GREETING) + split_sentences(MARIA) + split_sentences(GOODBYE):
         if sentence in said:
             assert set(sentence.split()) <= set(heard), f"not heard: {sentence} {story}"
@@ -142,6 +143,47 @@ def test_the_dead_workers_last_words_can_be_interrupted() -> None:
     world.caller.say("Wait, what about books?")
     world.run(0.5)
     assert not world.streamer.playing
+
+
+@pytest.mark.parametrize("keys", [False, True])
+def test_an_announcement_that_is_interrupted_during_the_take_over_is_never_acted_upon(keys: bool) -> None:
+    announcement = (
+        "Certainly, I will connect you to my colleague Maria, who knows all about this, in a few seconds from now."
+    )
+    persona = Persona(
+        GREETING, script=lambda text: Scripted(announcement, "transfer", "33") if "human" in text else None
+    )
+    world = World(persona, answers=answers).until_turn()
+    world.caller.say("A human, please.")
+    world.until_heard("Certainly,")
+    world.crash()
+    world.until(lambda: world.worker.lives()).run(0.1)
+    assert world.streamer.playing
+    if keys:
+        world.caller.press("1#", apart=0.1)
+    else:
+        world.caller.say("No, wait, I have a question.")
+    world.until(lambda: len(world.caller_said) == 2).run(0.1)
+    assert not world.streamer.playing
+    assert world.action_states == [("transfer", "planned"), ("transfer", "dropped")]
+    world.crash()
+    world.until_heard("your card.").run(5.0)
+    assert world.streamer.asked == []
+
+
+def test_a_streamer_that_does_not_answer_the_take_over_is_not_waited_for_for_ever() -> None:
+    world = World(PERSONA, answers=answers).until_turn()
+    world.caller.say("Can I borrow a laptop?")
+    world.until_heard("Members may")
+    world.streamer.take_over = lambda: None  # type: ignore[method-assign]
+    world.streamer.break_()
+    world.crash()
+    world.until_heard("your card.").until_turn()
+    world.caller.say("And what about books?")
+    world.until(lambda: len(world.thoughts) == 2)
+    [answer] = [message.content for message in world.thoughts[-1].messages if message.role == "assistant"][1:]
+    assert answer.count("laptops") == 1
+    assert answer.count("card.") == 1
 
 
 def test_a_worker_that_comes_after_the_end_only_ends() -> None:

@@ -123,14 +123,10 @@ class Mouth:
             self._hush(reply)
         return reply
 
-    def stop_all(self) -> None:
-        """No sentence gets more audio from anyone."""
-        self._stopped.update(segment.id for segment in self._history.unsettled)
-
     def silence(self) -> None:
         """Stop whatever may be on the line, of whatever reply."""
-        if self._history.unsettled:
-            self.stop_all()
+        if unsettled := self._history.unsettled:
+            self._stopped.update(segment.id for segment in unsettled)
             self._context.emit(StopSpeaking())
 
     def sounding(self, segment_id: str) -> None:

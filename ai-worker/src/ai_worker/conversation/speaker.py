@@ -118,9 +118,6 @@ class Speaker:
         if reply.action:
             self._line.drop(reply.action)
 
-    def stop_all(self) -> None:
-        self._mouth.stop_all()
-
     def silence(self) -> None:
         self._mouth.silence()
 

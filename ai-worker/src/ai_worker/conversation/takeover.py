@@ -25,7 +25,6 @@ class TakeOver:
 
     def begin(self) -> None:
         pending = self._context.history.pending
-        self._speaker.stop_all()
         if pending and pending.asked:
             self._line.act(pending)
         else:
