@@ -84,6 +84,39 @@ class TestMeaning:
         book = load_agents(folder(tmp_path, a=GOOD, b=other))
         assert [book.for_number(n).name for n in ("33102", "33103", "33104")] == ["pizza", "pizza", "lib"]
 
+    def test_the_longest_beginning_wins_and_a_whole_number_over_it(self, tmp_path: Path) -> None:
+        def named(name: str, *numbers: str) -> str:
+            return GOOD.replace("lib", name) + f"numbers: {list(numbers)}\n"
+
+        files = {"b": named("b", "331848*"), "c": named("c", "+33 18 48 00*", "33*"), "d": named("d", "33184800000")}
+        book = load_agents(folder(tmp_path, a=GOOD, **files))
+        called = ["33184800000", "+33 1 84 80 00 01", "33184810000", "331848", "33", "33999", "4", "", "331848*"]
+        assert [book.for_number(n).name for n in called] == ["d", "c", "b", "b", "c", "c", "lib", "lib", "b"]
+
+    @given(
+        st.lists(st.from_regex("[0-9]{1,6}", fullmatch=True), unique=True), st.from_regex("[0-9]{0,8}", fullmatch=True)
+    )
+    def test_beginnings(self, beginnings: list[str], called: str) -> None:
+        texts = {"greeting": "Hi.", "instructions": "x"}
+        agents = [Agent.model_validate({**texts, "name": f"n{b}", "numbers": [f"{b}*"]}) for b in beginnings]
+        default = Agent.model_validate({**texts, "name": "other"})
+        book = AgentBook({Path(agent.name): agent for agent in agents}, default)
+        longest = max((b for b in beginnings if called.startswith(b)), key=len, default=None)
+        assert book.for_number(called).name == ("other" if longest is None else f"n{longest}")
+
+    def test_limits_in_either_place(self, tmp_path: Path) -> None:
+        agent = only_agent(tmp_path, "limits: {max_call_minutes: 5, max_turns: 20, silence_s: 6.5}\n")
+        assert (agent.max_call_minutes, agent.limits.max_turns, agent.limits.silence_s) == (5, 20, 6.5)
+        assert only_agent(tmp_path, "max_call_minutes: 7\n").max_call_minutes == 7
+
+    def test_providers_in_their_order(self, tmp_path: Path) -> None:
+        agent = only_agent(tmp_path, "providers: {tts: [elevenlabs, local], llm: [openai]}\n")
+        assert (agent.providers.tts, agent.providers.llm, agent.providers.stt) == (
+            ("elevenlabs", "local"),
+            ("openai",),
+            (),
+        )
+
     def test_numbers_are_taken_as_written_not_as_yaml_reads_them(self, tmp_path: Path) -> None:
         agent = only_agent(
             tmp_path, "transfer:\n  desk: 0123\nrules:\n- when: [one]\n  do: press_digits\n  digits: 007\n"
@@ -177,6 +210,36 @@ def test_a_very_long_text_costs_little() -> None:
         ("rules:\n- when: [hi]\n  do: hang_up\n  digits: 1\n", 7, "belongs to `do: press_digits`"),
         ("rules:\n- when: [hi]\n  do: press_digits\n  digits: 1x\n", 7, "rules[0].digits"),
         ("rules:\n- when: [hi]\n  say: Hi.\n  then: x\n", 7, "rules[0].then: Extra inputs"),
+        ("numbers: ['*']\n", 4, "numbers[0]"),
+        ("numbers: ['33*1']\n", 4, "numbers[0]"),
+        ("limits: {max_turns: 0}\n", 4, "limits.max_turns"),
+        ("limits:\n  silence_s: 0\n", 5, "limits.silence_s"),
+        ("limits:\n  max_call_minutes: 5\nmax_call_minutes: 5\n", 6, "is in `limits` as well"),
+        ("call_minutes: 5\n", 4, "call_minutes: Extra inputs"),
+        ("providers:\n  stt: [openai, google]\n", 5, "providers.stt[1]: Input should be 'openai', 'elevenlabs' or"),
+        ("providers:\n  stt:\n  - local\n  - local\n", 7, "'local' is in the list already"),
+        ("notice: Hi {nobody}.\n", 4, "notice: {nobody} is unknown here; known are caller_number"),
+        ("apology: |\n  Sorry.\n  So {sorry}.\n", 6, "apology: {sorry} is unknown"),
+        ("apology: >-\n\n  Sorry.\n\n  So {sorry}.\n", 8, "apology: {sorry} is unknown"),
+        ("rules:\n- when: [hi]\n  say: Hi {x}.\n", 6, "rules[0].say: {x} is unknown"),
+        ("silence_prompts:\n- Hi?\n- Hi {?\n", 6, "silence_prompts[1]: '{?' is no placeholder"),
+        ("hours:\n  timezone: Mars\n  open: {}\n  outside: {say: Closed.}\n", 5, "hours.timezone: no time zone"),
+        (
+            "hours:\n  timezone: UTC\n  open:\n    mon: 09:00-18:00\n    tuesday: 9\n  outside: {say: No.}\n",
+            8,
+            'hours.open.tuesday: expected "09:00-18:00"',
+        ),
+        (
+            "hours:\n  timezone: UTC\n  open:\n    mon: 09:00-18:00\n    mon,tue: []\n  outside: {say: No.}\n",
+            8,
+            "hours.open.mon,tue: mon is in `mon` already",
+        ),
+        (
+            "hours:\n  timezone: UTC\n  open: {}\n  outside:\n    do: transfer\n    to: desk\n",
+            9,
+            "hours.outside.to: 'desk' is not in `transfer`",
+        ),
+        ("hours:\n  timezone: UTC\n  open: {}\n", 4, "hours.outside: Field required"),
         ("rules: [\n", 5, "not YAML"),
         ("voice: {{}}\n", 4, "not YAML"),
     ],
@@ -210,6 +273,18 @@ def test_a_number_has_one_agent(tmp_path: Path) -> None:
     assert problems(folder(tmp_path, a=GOOD + "default: true\nnumbers: ['33102']\n", b=second)) == [
         f"b.yaml:6: the number 33102 is answered by {tmp_path}/a.yaml:5 already".replace(f"{tmp_path}/", "")
     ]
+
+
+def test_a_beginning_has_one_agent(tmp_path: Path) -> None:
+    second = GOOD.replace("lib", "two") + "numbers: ['3312*', '331*']\n"
+    assert problems(folder(tmp_path, a=GOOD + "default: true\nnumbers: ['33 1*']\n", b=second)) == [
+        "b.yaml:4: the number 331* is answered by a.yaml:5 already"
+    ]
+
+
+def test_a_file_that_is_nested_in_itself(tmp_path: Path) -> None:
+    [problem] = problems(folder(tmp_path, a=GOOD + "voice: &v [*v]\n"))
+    assert problem.startswith("a.yaml:4: voice")
 
 
 def test_a_name_has_one_agent(tmp_path: Path) -> None:

@@ -27,9 +27,11 @@ def start(directory: Path, **env: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("env", "says"),
     [
-        ({"STT_PROVIDER": "openai"}, ["STT_PROVIDER=openai needs OPENAI_API_KEY", "STT_PROVIDER=local"]),
-        ({"TTS_PROVIDER": "elevenlabs"}, ["TTS_PROVIDER=elevenlabs needs ELEVENLABS_API_KEY"]),
-        ({"LLM_PROVIDER": "clippy"}, ["LLM_PROVIDER='clippy'", "'openai' or 'local'"]),
+        ({"STT_PROVIDERS": "openai"}, ["STT_PROVIDERS=openai needs OPENAI_API_KEY", "STT_PROVIDERS=local"]),
+        ({"TTS_PROVIDERS": "local, elevenlabs"}, ["TTS_PROVIDERS=local, elevenlabs needs ELEVENLABS_API_KEY"]),
+        ({"LLM_PROVIDERS": "local,clippy"}, ["LLM_PROVIDERS='local,clippy'", "'clippy'", "openai, local"]),
+        ({"TTS_PROVIDERS": "local,local"}, ["TTS_PROVIDERS=local,local", "each provider once"]),
+        ({"TTS_FIRST_BYTE_DEADLINE": "0"}, ["TTS_FIRST_BYTE_DEADLINE='0'", "takes over"]),
         ({"WORKER_CAPACITY": "0"}, ["WORKER_CAPACITY='0'", "Calls that one worker holds", ".env"]),
         ({"REDIS_URL": "localhost"}, ["REDIS_URL", "redis://"]),
         ({"AGENTS_DIR": "nowhere"}, ["nowhere", "no agent here"]),

@@ -136,3 +136,14 @@ async def test_fixed_sentences_are_made_once_and_before_the_call(tts: SteppedTts
 def test_the_agents_of_the_repository_are_valid() -> None:
     book = load_agents(Path(__file__).parents[2] / "agents")
     assert book.for_number("33184800000").name == "library"
+
+
+async def test_numbers_reach_every_voice_as_people_say_them(tts: SteppedTts) -> None:
+    for _ in range(10):
+        tts.allowed.release()
+    speech = PreparedSpeech(tts)
+    sentence = "Call +33 1 84 80 00 00 now."
+    assert [pcm async for pcm in speech.stream(sentence, sample_rate=8000, voice="", language="en")]
+    [asked] = tts.asked
+    assert "84" not in asked
+    assert asked.startswith("Call ")

@@ -66,9 +66,9 @@ def test_dev_runs_until_ctrl_c_and_call_finds_it(tmp_path: Path) -> None:
         **{name: value for name, value in os.environ.items() if not name.startswith(("RINGOVER_", "STREAMER_"))},
         "GATEWAY_PORT": str(gateway),
         "STREAMER_PORT": str(streamer),
-        "STT_PROVIDER": "local",
-        "LLM_PROVIDER": "local",
-        "TTS_PROVIDER": "local",
+        "STT_PROVIDERS": "local",
+        "LLM_PROVIDERS": "local",
+        "TTS_PROVIDERS": "local",
     }
     script = ROOT / "simulator" / "scripts" / "quick.yaml"
     with running_dev(tmp_path, env) as dev:

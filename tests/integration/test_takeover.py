@@ -37,8 +37,8 @@ def with_remote_model(server: FakeOpenAI) -> dict[str, str]:
     return {
         "OPENAI_API_KEY": "sk-local-fake",
         "OPENAI_BASE_URL": server.base_url,
-        "STT_PROVIDER": "local",
-        "LLM_PROVIDER": "openai",
+        "STT_PROVIDERS": "local",
+        "LLM_PROVIDERS": "openai",
     }
 
 

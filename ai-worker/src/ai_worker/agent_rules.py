@@ -8,6 +8,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, model_validator
 
+from ai_worker.agent_fields import Misplaced, Name
+from ai_worker.agent_templates import Spoken
+
 LONGEST_TEXT = 500
 """Characters of the caller's words that rules look at. Bounds the time that a pattern can take."""
 
@@ -17,17 +20,6 @@ _FEW = 10
 _APOSTROPHES = re.compile("['’‘`´]")
 _NOT_WORDS = re.compile(r"[\W_]+")
 _REGEX_ONLY = re.compile(r"[\\^$*+|(){}\[\]]")
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-
-
-class Misplaced(ValueError):
-    """A mistake that belongs to one place (`loc`) inside the model that is being checked."""
-
-    def __init__(self, loc: tuple[str | int, ...], message: str) -> None:
-        super().__init__(message)
-        self.loc = loc
 
 
 def plain_words(text: str) -> str:
@@ -48,7 +40,7 @@ def compile_pattern(written: object) -> re.Pattern[str]:
             raise ValueError(f"not a regular expression: {error.msg}") from error
         if pattern.search(""):
             raise ValueError("matches the empty text, so it would answer everything")
-        if _explodes(_parser.parse(source)):
+        if repeats_a_repetition(source):
             raise ValueError("repeats a repetition, such as (a+)+: that can take forever; repeat one of the two")
         return pattern
     if found := _REGEX_ONLY.search(text):
@@ -59,8 +51,12 @@ def compile_pattern(written: object) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(words)}(?!\w)")
 
 
+def repeats_a_repetition(source: str) -> bool:
+    """Whether a regular expression can take exponential time, because one long repetition stands inside another."""
+    return _explodes(_parser.parse(source))
+
+
 def _explodes(parsed: Any, *, repeated: bool = False) -> bool:
-    """Whether a long repetition stands inside another one: exponential time in Python's matcher."""
     for operation, argument in parsed:
         inside = repeated
         if operation in (_constants.MAX_REPEAT, _constants.MIN_REPEAT):
@@ -84,6 +80,9 @@ def _parts(argument: Any) -> list[Any]:
 Pattern = Annotated[re.Pattern[str], BeforeValidator(compile_pattern)]
 
 
+Digits = Annotated[str, StringConstraints(pattern=r"^[0-9*#A-D]{1,32}$")]
+
+
 class Rule(BaseModel):
     """When the caller says one of `when`: what the bot says, and what it then does.
 
@@ -94,9 +93,9 @@ class Rule(BaseModel):
 
     when: tuple[Pattern, ...]
     do: Literal["say", "transfer", "hang_up", "press_digits"] = "say"
-    say: Text | None = None
+    say: Spoken | None = None
     to: Name | None = None
-    digits: Annotated[str, StringConstraints(pattern=r"^[0-9*#A-D]{1,32}$")] | None = None
+    digits: Digits | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

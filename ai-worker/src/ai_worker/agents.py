@@ -1,35 +1,55 @@
-"""The bots: one YAML file each, read and checked as a whole before the first call."""
+"""The bots: one YAML file each, read and checked as a whole before the first call. See docs/agents.md."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError, model_validator
 
-from ai_worker.agent_rules import Misplaced, Name, Rule, Text, plain_words
+from ai_worker import agent_yaml
+from ai_worker.agent_fields import CalledNumber, Misplaced, Name, Number, bare_number
+from ai_worker.agent_hours import Hours, Outside
+from ai_worker.agent_rules import Rule, plain_words
+from ai_worker.agent_templates import Instructions, Spoken, call_values, fill_spoken, fill_written, is_fixed
+from ai_worker.agent_tools import BUILT_INS, HttpTool, PlayHost, Tool
+from ai_worker.agent_yaml import AgentError, Written
 
-_PUNCTUATION = re.compile(r"[+\s().-]+")
+__all__ = ["Agent", "AgentBook", "AgentError", "Limits", "ProviderOrder", "load_agents"]
 
+_JSON_PLACES: tuple[agent_yaml.Loc, ...] = (("tools", "*", "parameters"), ("tools", "*", "body"))
 
-class AgentError(Exception):
-    """Agents' files that can't be used: one line a problem, each with `file:line`."""
-
-    def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-
-
-def _bare_number(written: object) -> object:
-    return _PUNCTUATION.sub("", written) if isinstance(written, str) else written
+Minutes = Annotated[int, Field(ge=1, le=240)]
 
 
-Number = Annotated[str, BeforeValidator(_bare_number), StringConstraints(pattern=r"^[0-9]{2,18}$")]
+class Limits(BaseModel):
+    """How long a call, and a silence of the caller (s, before each prompt and before the end), may be."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_call_minutes: Minutes | None = None
+    max_turns: Annotated[int, Field(ge=1, le=1000)] | None = None
+    silence_s: Annotated[float, Field(ge=2, le=120)] | None = None
+
+
+class ProviderOrder(BaseModel):
+    """Which providers this bot uses, the first one first; none named: those of the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stt: tuple[Literal["openai", "elevenlabs", "local"], ...] = ()
+    llm: tuple[Literal["openai", "local"], ...] = ()
+    tts: tuple[Literal["elevenlabs", "openai", "local"], ...] = ()
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        for seam, names in (("stt", self.stt), ("llm", self.llm), ("tts", self.tts)):
+            for index, name in enumerate(names):
+                if name in names[:index]:
+                    raise Misplaced((seam, index), f"{name!r} is in the list already")
+        return self
 
 
 class Agent(BaseModel):
@@ -38,72 +58,186 @@ class Agent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Name
-    numbers: tuple[Number, ...] = ()
+    numbers: tuple[CalledNumber, ...] = ()
     default: bool = False
-    greeting: Text
-    instructions: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000)]
+    greeting: Spoken
+    notice: Spoken | None = None
+    """Said right after the greeting, and never interrupted: what the law wants said."""
+    instructions: Instructions
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[A-Z]{2})?$")] = "en"
     voice: str = ""
-    apology: Text = "I am sorry, something went wrong on my side."
-    reprompt: Text = "Sorry, I didn't catch that."
-    silence_prompts: tuple[Text, Text] = ("Are you still there?", "I am still here if you need anything.")
-    goodbye: Text = "I will hang up now. Goodbye."
+    providers: ProviderOrder = ProviderOrder()
+    apology: Spoken = "I am sorry, something went wrong on my side."
+    reprompt: Spoken = "Sorry, I didn't catch that."
+    silence_prompts: tuple[Spoken, Spoken] = ("Are you still there?", "I am still here if you need anything.")
+    goodbye: Spoken = "I will hang up now. Goodbye."
     transfer: dict[Name, Number] = Field(default_factory=dict)
     fallback_transfer: Name | None = None
+    hours: Hours | None = None
+    tools: tuple[Tool, ...] = ()
+    play_hosts: tuple[PlayHost, ...] = ()
     allow_interruptions: bool = True
     recording: bool = True
-    max_call_minutes: Annotated[int, Field(ge=1, le=240)] = 30
+    call_minutes: Minutes | None = Field(default=None, alias="max_call_minutes")
+    limits: Limits = Limits()
     rules: tuple[Rule, ...] = ()
 
+    _call: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
     @model_validator(mode="after")
-    def _transfers_exist(self) -> Self:
-        wanted: list[tuple[tuple[str | int, ...], str | None]] = [(("fallback_transfer",), self.fallback_transfer)]
+    def _whole(self) -> Self:
+        self._check_transfers()
+        self._check_tools()
+        if self.call_minutes is not None and self.limits.max_call_minutes is not None:
+            raise Misplaced(("max_call_minutes",), "is in `limits` as well; write it there only")
+        return self
+
+    def _check_transfers(self) -> None:
+        wanted: list[tuple[agent_yaml.Loc, str | None]] = [(("fallback_transfer",), self.fallback_transfer)]
         wanted += [(("rules", index, "to"), rule.to) for index, rule in enumerate(self.rules)]
+        wanted += [(("hours", "outside", "to"), self.hours.outside.to)] if self.hours else []
         for loc, name in wanted:
             if name is not None and name not in self.transfer:
                 known = ", ".join(self.transfer) or "nothing"
                 raise Misplaced(loc, f"{name!r} is not in `transfer`, which has {known}")
-        return self
+
+    def _check_tools(self) -> None:
+        names = self.tool_names
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise Misplaced(("tools", index), f"there is a tool {name!r} already")
+            if name == "transfer" and not self.transfer:
+                raise Misplaced(("tools", index), "to transfer, it needs `transfer`, with a name for each number")
+            if name == "play_audio" and not self.play_hosts:
+                raise Misplaced(("tools", index), "to play audio, it needs `play_hosts`, whose files may be played")
+        if self.play_hosts and "play_audio" not in names:
+            raise Misplaced(("play_hosts",), "is for the tool `play_audio`, which is not in `tools`")
 
     @property
     def is_default(self) -> bool:
         """Whether it answers the numbers that no agent names."""
         return self.default or not self.numbers
 
+    @property
+    def max_call_minutes(self) -> int:
+        """The longest call, in minutes."""
+        return self.limits.max_call_minutes or self.call_minutes or 30
+
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        return tuple(tool.name if isinstance(tool, HttpTool) else tool for tool in self.tools)
+
+    @property
+    def http_tools(self) -> tuple[HttpTool, ...]:
+        return tuple(tool for tool in self.tools if isinstance(tool, HttpTool))
+
+    @property
+    def built_ins(self) -> tuple[str, ...]:
+        """The built-in tools that it may use, always in the same order."""
+        return tuple(name for name in BUILT_INS if name in self.tools)
+
+    @property
+    def call_values(self) -> Mapping[str, str]:
+        """What the placeholders stand for in this call; empty before `for_call`."""
+        return self._call
+
+    @property
+    def fixed_texts(self) -> tuple[str, ...]:
+        """What it says in the same words in every call: worth making before the first one."""
+        said = [self.greeting, self.notice, self.apology, self.reprompt, self.goodbye, *self.silence_prompts]
+        said += [rule.say for rule in self.rules]
+        said += [tool.filler for tool in self.http_tools]
+        said += [self.hours.outside.say] if self.hours else []
+        return tuple(fill_spoken(text, {}) for text in said if text and is_fixed(text))
+
     def match(self, text: str) -> Rule | None:
         """The first rule that the caller's words call for."""
         words = plain_words(text)
         return next((rule for rule in self.rules if rule.matches(words)), None)
 
+    def open_at(self, moment: datetime) -> bool:
+        """Whether `moment` is in its hours; always, if it has none. Raises ValueError for one without a time zone."""
+        return self.hours is None or self.hours.open_at(moment)
+
+    def outside_at(self, moment: datetime) -> Outside | None:
+        """What a call at `moment` gets that is out of hours; None within them."""
+        return None if self.hours is None or self.hours.open_at(moment) else self.hours.outside
+
+    def for_call(self, call: Mapping[str, str]) -> Agent:
+        """The agent of one call: a copy whose texts are filled in from the call's hash. Its texts are templates no
+        more, so this is for agents of the book only.
+        """
+        values = call_values(call)
+
+        def say(text: str) -> str:
+            return fill_spoken(text, values)
+
+        def maybe(text: str | None) -> str | None:
+            return None if text is None else fill_spoken(text, values)
+
+        first, second = self.silence_prompts
+        update: dict[str, Any] = {
+            "greeting": say(self.greeting),
+            "notice": maybe(self.notice),
+            "instructions": fill_written(self.instructions, values),
+            "apology": say(self.apology),
+            "reprompt": say(self.reprompt),
+            "silence_prompts": (say(first), say(second)),
+            "goodbye": say(self.goodbye),
+            "rules": tuple(rule.model_copy(update={"say": maybe(rule.say)}) for rule in self.rules),
+            "tools": tuple(
+                tool.model_copy(update={"filler": maybe(tool.filler)}) if isinstance(tool, HttpTool) else tool
+                for tool in self.tools
+            ),
+        }
+        if self.hours:
+            outside = self.hours.outside.model_copy(update={"say": maybe(self.hours.outside.say)})
+            update["hours"] = self.hours.model_copy(update={"outside": outside})
+        filled = self.model_copy(update=update)
+        filled._call = values
+        return filled
+
 
 class AgentBook:
-    """Every agent of a folder; see `load_agents`."""
+    """Every agent of a folder, by its file; see `load_agents`."""
 
-    def __init__(self, agents: tuple[Agent, ...], default: Agent) -> None:
-        self.agents = agents
+    def __init__(self, files: Mapping[Path, Agent], default: Agent) -> None:
+        self.files = files
+        self.agents = tuple(files.values())
         self.default = default
-        self._by_number = {number: agent for agent in agents for number in agent.numbers}
+        self._numbers: dict[str, Agent] = {}
+        self._beginnings: dict[str, Agent] = {}
+        for agent in self.agents:
+            for number in agent.numbers:
+                if number.endswith("*"):
+                    self._beginnings[number[:-1]] = agent
+                else:
+                    self._numbers[number] = agent
 
     def for_number(self, to_number: str) -> Agent:
-        """The agent of a called number, written with or without `+` and spaces; the default one for any other."""
-        return self._by_number.get(_PUNCTUATION.sub("", to_number), self.default)
+        """The agent of a called number, written with or without `+` and spaces: the one that names it, else the one
+        with the longest beginning of it, else the default one.
+        """
+        number = bare_number(to_number)
+        if agent := self._numbers.get(number):
+            return agent
+        beginnings = (number[:length] for length in range(len(number), 0, -1))
+        return next((self._beginnings[part] for part in beginnings if part in self._beginnings), self.default)
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """An agent's file: as it was written, and what it means."""
-
-    path: Path
-    root: yaml.Node
+class _File(NamedTuple):
+    written: Written
     agent: Agent
 
-    def at(self, *loc: str | int) -> str:
-        return f"{self.path}:{_line(self.root, loc)}"
+
+def agent_files(directory: Path) -> list[Path]:
+    """The files of a folder that are agents, in order."""
+    return sorted([*directory.glob("*.yaml"), *directory.glob("*.yml")])
 
 
 def load_agents(directory: Path) -> AgentBook:
     """Read every `*.yaml` of a folder. Raises AgentError with all problems of all files."""
-    paths = sorted([*directory.glob("*.yaml"), *directory.glob("*.yml")])
+    paths = agent_files(directory)
     if not paths:
         raise AgentError(f"{directory}: no agent here: expected a folder with one .yaml file for each bot")
     problems: list[str] = []
@@ -116,105 +250,36 @@ def load_agents(directory: Path) -> AgentBook:
     problems += _conflicts(files)
     defaults = [file for file in files if file.agent.is_default]
     if len(defaults) > 1:
-        others = ", ".join(file.at("default") for file in defaults[1:])
+        others = ", ".join(file.written.at("default") for file in defaults[1:])
         problems.append(
-            f"{defaults[0].at('default')}: only one agent can answer all other numbers, but so does {others}: "
+            f"{defaults[0].written.at('default')}: only one agent can answer all other numbers, but so does {others}: "
             "give each `numbers`, and one of them `default: true`"
         )
     elif not defaults and not problems:
         problems.append(f"{directory}: no agent answers all other numbers: give one of them `default: true`")
     if problems:
         raise AgentError(*problems)
-    return AgentBook(tuple(file.agent for file in files), defaults[0].agent)
+    return AgentBook({file.written.path: file.agent for file in files}, defaults[0].agent)
+
+
+def _read(path: Path) -> _File:
+    written = agent_yaml.read(path, typed=_JSON_PLACES)
+    try:
+        return _File(written, Agent.model_validate(written.document))
+    except ValidationError as error:
+        raise AgentError(*(written.problem(found) for found in error.errors())) from error
 
 
 def _conflicts(files: list[_File]) -> Iterator[str]:
     names: dict[str, str] = {}
     numbers: dict[str, str] = {}
-    for file in files:
-        where = file.at("name")
-        first = names.setdefault(file.agent.name, where)
+    for written, agent in files:
+        where = written.at("name")
+        first = names.setdefault(agent.name, where)
         if first is not where:
-            yield f"{where}: the name {file.agent.name!r} is taken by {first}"
-        for index, number in enumerate(file.agent.numbers):
-            where = file.at("numbers", index)
+            yield f"{where}: the name {agent.name!r} is taken by {first}"
+        for index, number in enumerate(agent.numbers):
+            where = written.at("numbers", index)
             first = numbers.setdefault(number, where)
             if first is not where:
                 yield f"{where}: the number {number} is answered by {first} already"
-
-
-class _AsWritten(yaml.SafeLoader):
-    """Scalars stay text, so that a number keeps its zeros; only an empty value (or null) is none."""
-
-
-_AsWritten.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _read(path: Path) -> _File:
-    try:
-        loader = _AsWritten(path.read_text(encoding="utf-8"))
-        root = loader.get_single_node()
-        if not isinstance(root, yaml.MappingNode):
-            raise AgentError(f"{path}:1: expected an agent: `name: …`, `greeting: …` and so on, each on its line")
-        if repeated := list(_repeated_keys(root)):
-            raise AgentError(*(f"{path}:{line}: `{key}` is here a second time" for line, key in repeated))
-        document: Any = loader.construct_document(root)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise AgentError(f"{path}:{mark.line + 1 if mark else 1}: not YAML: {error.problem}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise AgentError(f"{path}:1: can't be read: {error}") from error
-    try:
-        return _File(path, root, Agent.model_validate(document))
-    except ValidationError as error:
-        raise AgentError(*(_problem(path, root, found) for found in error.errors())) from error
-
-
-def _repeated_keys(node: yaml.Node) -> Iterator[tuple[int, str]]:
-    """Keys that YAML would silently let the last one win; aliases are looked into where they are defined."""
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _repeated_keys(item)
-    elif isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    yield key.start_mark.line + 1, key.value
-                seen.add(key.value)
-            yield from _repeated_keys(value)
-
-
-def _problem(path: Path, root: yaml.Node, found: ErrorDetails) -> str:
-    loc = found["loc"]
-    cause = found.get("ctx", {}).get("error")
-    if isinstance(cause, Misplaced):
-        loc += cause.loc
-    message = found["msg"].removeprefix("Value error, ")
-    told = cause is None and found["type"] != "extra_forbidden" and isinstance(found["input"], str)
-    given = f", not {found['input']!r}" if told else ""
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
-    return f"{path}:{_line(root, loc)}: {place or 'agent'}: {message}{given}"
-
-
-def _line(root: yaml.Node, loc: tuple[str | int, ...]) -> int:
-    """The line (from 1) of the key or the item that `loc` names, or of the nearest one around it."""
-    node = root
-    line = root.start_mark.line + 1
-    for part in loc:
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        elif isinstance(node, yaml.MappingNode) and (pair := _pair(node, part)):
-            line = pair[0].start_mark.line + 1
-            node = pair[1]
-        else:
-            break
-    return int(line)
-
-
-def _pair(mapping: yaml.MappingNode, name: str | int) -> tuple[yaml.Node, yaml.Node] | None:
-    return next(((key, value) for key, value in mapping.value if key.value == name), None)

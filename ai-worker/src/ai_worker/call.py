@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import dataclasses
 import time
 from collections.abc import Coroutine
@@ -16,15 +17,20 @@ from ai_worker.conversation import actions as act
 from ai_worker.conversation import events as ev
 from ai_worker.conversation.history import History
 from ai_worker.conversation.machine import Conversation
-from ai_worker.conversation.persona import Persona
+from ai_worker.conversation.persona import Persona, Scripted, TurnTaking
 from ai_worker.hearing import Hearing
+from ai_worker.metrics import Metrics
 from ai_worker.outbox import Outbox
-from ai_worker.providers.base import ProviderError, TextDelta
+from ai_worker.providers.base import ProviderError, TextDelta, ToolCall
 from ai_worker.providers.suite import Suite
+from ai_worker.tools import LineRequest, MessageTaken, ToolBox, ToolResult
 from ai_worker.voice import Voice
 from callbus import commands, media, transcript
 from callbus.broker import Broker
 from callbus.claims import Lease
+
+HOP_SAMPLE = 50
+"""Every so manieth chunk of audio is timed: once a second."""
 
 _Revision = tuple[int, int]
 
@@ -42,9 +48,12 @@ class CallTask:
         lease: Lease,
         agent: Agent,
         persona: Persona,
+        turn_taking: TurnTaking,
         providers: Suite,
+        tools: ToolBox,
         broker: Broker,
         *,
+        metrics: Metrics,
         worker: str,
         streamer: str,
         sample_rate: int,
@@ -56,14 +65,18 @@ class CallTask:
         self.hearing = Hearing(sample_rate)
         self._agent = agent
         self._providers = providers
+        self._tools = tools
+        self._metrics = metrics
+        self._frames = 0
         self._worker = worker
         self._past = _id(past)
         self._elapsed = elapsed
         self._outbox = Outbox(broker, lease.call_id)
         self._outbox.streamer = streamer
-        self._conversation = Conversation(persona, history=history, prefix=str(lease.epoch))
+        self._conversation = Conversation(persona, turn_taking, history=history, prefix=str(lease.epoch))
         self._voice = Voice(providers.tts, agent, sample_rate, self._speak, self.tell)
         self._tasks: asyncio.TaskGroup
+        self._context: contextvars.Context
         self._transcribing: dict[_Revision, asyncio.Task[None]] = {}
         self._thinking: dict[int, asyncio.Task[None]] = {}
         self._wake: asyncio.TimerHandle | None = None
@@ -78,6 +91,8 @@ class CallTask:
 
     async def run(self) -> act.Finish:
         """Live through the call. Ends early, by an exception, only for a fault of this program."""
+        # Events come from other tasks; what they start still belongs to this call, in the logs too.
+        self._context = contextvars.copy_context()
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 helpers = [self._tasks.create_task(self._outbox.run()), self._tasks.create_task(self._voice.run())]
@@ -110,6 +125,9 @@ class CallTask:
         match event:
             case media.Audio():
                 self.hearing.receive(event.pcm, event.at)
+                self._frames += 1
+                if self._frames % HOP_SAMPLE == 0 and not past:
+                    self._metrics.hop(time.time() - event.at)
                 return event.pcm
             case media.MediaStarted():
                 self._outbox.streamer = event.streamer
@@ -147,6 +165,7 @@ class CallTask:
         match action:
             case act.Write():
                 self._outbox.write(self._dated(action.entry))
+                self._metrics.wrote(action.entry)
             case act.Say():
                 self._voice.say(action)
             case act.StopSpeaking():
@@ -156,6 +175,8 @@ class CallTask:
                 self._transcribe(action)
             case act.Think():
                 self._thinking[action.reply] = self._start(self._think(action))
+            case act.UseTool():
+                self._start(self._use(action.call))
             case act.StopThinking():
                 if task := self._thinking.pop(action.reply, None):
                     task.cancel()
@@ -208,16 +229,33 @@ class CallTask:
 
     async def _think(self, action: act.Think) -> None:
         try:
-            async with aclosing(self._providers.llm.stream(action.messages)) as deltas:
+            async with aclosing(self._providers.llm.stream(action.messages, tools=action.tools)) as deltas:
                 async for delta in deltas:
                     if isinstance(delta, TextDelta):
                         self.tell(ev.ReplyText(action.reply, delta.text))
+                    else:
+                        self.tell(ev.ToolAsked(action.reply, delta))
             self.tell(ev.ReplyDone(action.reply))
         except ProviderError as error:
             log.warning("language model failed", call_id=self.lease.call_id, error=str(error))
             self.tell(ev.ReplyFailed(action.reply, str(error)))
         finally:
             self._thinking.pop(action.reply, None)
+
+    async def _use(self, call: ToolCall) -> None:
+        if self._tools.is_http(call.name):
+            result = await self._tools.run(call.name, call.arguments, tool_call_id=call.id)
+            self.tell(ev.ToolDone(call.id, result.text))
+            return
+        match self._tools.request(call.name, call.arguments):
+            case LineRequest(kind, argument, say):
+                self.tell(
+                    ev.ToolDone(call.id, "It is done when you have finished speaking.", Scripted(say, kind, argument))
+                )
+            case MessageTaken():
+                self.tell(ev.ToolDone(call.id, "The message is written down."))
+            case ToolResult(text=text):
+                self.tell(ev.ToolDone(call.id, text))
 
     # --- time
 
@@ -233,7 +271,7 @@ class CallTask:
             self._wake = asyncio.get_running_loop().call_later(delay, self.tell, ev.Tick())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return self._tasks.create_task(work)
+        return self._tasks.create_task(work, context=self._context)
 
 
 def _id(entry_id: bytes) -> tuple[int, int]:

@@ -8,42 +8,44 @@ from contextlib import aclosing
 from ai_worker.agents import Agent
 from ai_worker.conversation.sentences import split_sentences
 from ai_worker.providers.base import TextToSpeech
+from ai_worker.saying import spoken
 
 _Key = tuple[str, int, str, str]
 
 
 class PreparedSpeech:
-    """A TTS that keeps the audio of the sentences it was told to prepare, and passes everything else on."""
+    """A TTS that keeps the audio of the sentences it was told to prepare, and passes everything else on.
 
-    def __init__(self, tts: TextToSpeech) -> None:
+    Numbers, money, addresses are put into the words that people say for them first, for whatever voice.
+
+    `made_by` speaks what is prepared: the preferred voice alone, for it would be heard long after another one is back.
+    """
+
+    def __init__(self, tts: TextToSpeech, made_by: TextToSpeech | None = None) -> None:
         self._tts = tts
+        self._made_by = made_by or tts
         self._prepared: dict[_Key, bytes] = {}
-        self.name = tts.name
+
+    @property
+    def name(self) -> str:
+        return self._tts.name
 
     async def prepare(self, agents: Iterable[Agent], *, sample_rate: int) -> None:
         """Speak every fixed sentence of these agents once. Raises ProviderError."""
         for agent in agents:
-            rules = [rule.say for rule in agent.rules if rule.say]
-            for text in (
-                agent.greeting,
-                agent.apology,
-                agent.reprompt,
-                agent.goodbye,
-                *agent.silence_prompts,
-                *rules,
-            ):
+            for text in agent.fixed_texts:
                 for sentence in split_sentences(text):
-                    key = (sentence, sample_rate, agent.voice, agent.language)
+                    key = (spoken(sentence, agent.language).text, sample_rate, agent.voice, agent.language)
                     if key not in self._prepared:
-                        self._prepared[key] = b"".join([pcm async for pcm in self._speak(*key)])
+                        self._prepared[key] = b"".join([pcm async for pcm in _speak(self._made_by, *key)])
 
     async def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
         """See TextToSpeech."""
-        key = (text, sample_rate, voice, language)
+        key = (spoken(text, language).text, sample_rate, voice, language)
         if pcm := self._prepared.get(key):
             yield pcm
             return
-        async with aclosing(self._speak(*key)) as pieces:
+        async with aclosing(_speak(self._tts, *key)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -53,5 +55,6 @@ class PreparedSpeech:
     async def aclose(self) -> None:
         await self._tts.aclose()
 
-    def _speak(self, text: str, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
-        return self._tts.stream(text, sample_rate=sample_rate, voice=voice, language=language)
+
+def _speak(tts: TextToSpeech, text: str, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
+    return tts.stream(text, sample_rate=sample_rate, voice=voice, language=language)

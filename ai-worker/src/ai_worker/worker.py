@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import structlog
 
-from ai_worker.agents import Agent, AgentBook
+from ai_worker.agent_watch import AgentWatcher
+from ai_worker.agents import Agent
 from ai_worker.call import CallTask
-from ai_worker.casting import persona_of
+from ai_worker.casting import persona_of, turn_taking_of
 from ai_worker.conversation.history import History
 from ai_worker.jobs.queue import JobQueue
+from ai_worker.metrics import Metrics
 from ai_worker.providers.suite import Suite
 from ai_worker.reader import MediaReader
+from ai_worker.tools import ToolBox
 from ai_worker.vad import VadService
 from callbus import calls, commands, keys, registry, transcript
 from callbus.broker import Broker, until_available, xadd
@@ -29,15 +35,21 @@ log = structlog.get_logger()
 
 
 class Worker:
-    """`run` until `stop` is set; then no new calls, and the running ones to their end within `drain_timeout` s."""
+    """`run` until `stop` is set; then no new calls, and the running ones to their end within `drain_timeout` s.
+
+    `secrets` are the values that the agents' tools may name.
+    """
 
     def __init__(
         self,
         broker: Broker,
-        agents: AgentBook,
+        agents: AgentWatcher,
         providers: Suite,
         vad: VadService,
         jobs: JobQueue,
+        http: httpx.AsyncClient,
+        secrets: Mapping[str, str],
+        metrics: Metrics,
         *,
         capacity: int,
         drain_timeout: float,
@@ -47,6 +59,10 @@ class Worker:
         self._agents = agents
         self._providers = providers
         self._jobs = jobs
+        self._http = http
+        self._secrets = secrets
+        self._metrics = metrics
+        metrics.watch("calls_held", "Calls that this worker holds", lambda: len(self._running))
         self._capacity = capacity
         self._drain_timeout = drain_timeout
         self._claims = Claims(broker, self.id)
@@ -65,6 +81,7 @@ class Worker:
             others = [
                 group.create_task(self._renew()),
                 group.create_task(self._reader.run()),
+                group.create_task(self._agents.run()),
                 group.create_task(registry.keep_beating(self._broker, KIND, self.id, self._info)),
             ]
             log.info("worker ready", worker=self.id, capacity=self._capacity, **self._providers.names)
@@ -89,6 +106,8 @@ class Worker:
             "calls_total": self._calls_total,
             "draining": self._draining,
             "providers": self._providers.names,
+            "provider_state": self._providers.state(),
+            "provider_counts": self._providers.counts.as_dict(),
         }
 
     # --- leases
@@ -165,7 +184,7 @@ class Worker:
 
     async def _converse(self, lease: Lease) -> None:
         state = await calls.get(self._broker, lease.call_id)
-        agent = self._agents.for_number(state.get("to_number", ""))
+        agent = self._agents.book.for_number(state.get("to_number", "")).for_call(state)
         await calls.update(self._broker, lease.call_id, agent=agent.name)
         await self._announce(lease, "claimed", {"worker": self.id, "epoch": lease.epoch, "agent": agent.name})
         if lease.epoch > MOST_EPOCHS:
@@ -185,22 +204,28 @@ class Worker:
         history, past, after = History(), b"0-0", b"0-0"
         if lease.takeover:
             entries = await self._broker.range(keys.transcript(lease.call_id))
+            self._metrics.took_over()
             history = History.rebuilt(transcript.decode(fields) for _, fields in entries)
             past = await self._broker.last_id(keys.media_in(lease.call_id))
             after = (history.resume_from or "0-0").encode()
             log.info("taking over", turns=history.turn, unsettled=len(history.unsettled))
+        begun = float(state.get("claimed_at") or time.time())
+        tools = ToolBox(agent, self._http, self._secrets, session=lease.call_id)
         call = CallTask(
             lease,
             agent,
-            persona_of(agent),
+            persona_of(agent, tools, begun=datetime.fromtimestamp(begun, UTC)),
+            turn_taking_of(agent),
             self._providers,
+            tools,
             self._broker,
+            metrics=self._metrics,
             worker=self.id,
             streamer=state.get("streamer", ""),
             sample_rate=int(state.get("sample_rate") or 8000),
             history=history,
             past=past,
-            elapsed=max(0.0, time.time() - float(state.get("claimed_at") or time.time())),
+            elapsed=max(0.0, time.time() - begun),
         )
         return call, after
 

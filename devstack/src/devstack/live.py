@@ -20,6 +20,7 @@ from callbus.transcript import (
     Entry,
     Finished,
     Noted,
+    ToolUsed,
     TurnTimed,
     decode,
 )
@@ -67,6 +68,10 @@ class LiveView:
                 self._line(entry.at, "latency", _latency(entry), "magenta")
             case Acted(kind=kind, argument=argument, state="done"):
                 self._line(entry.at, "action", f"{kind} {argument}".rstrip(), "bold yellow")
+            case ToolUsed(name=name, arguments=arguments, state="asked"):
+                self._line(entry.at, "tool", f"{name} {arguments}", "bold yellow")
+            case ToolUsed(name=name, result=result):
+                self._line(entry.at, "tool", f"{name}: {result}", "yellow")
             case Noted(note=note):
                 self._line(entry.at, "note", note, "dim")
             case Finished(outcome=outcome, reason=reason):

@@ -89,6 +89,26 @@ class Acted:
     state: Literal["planned", "asked", "done", "dropped"]
 
 
+ToolState = Literal["asked", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUsed:
+    """A tool that the language model called: `asked` before it runs, `done` with its `result`.
+
+    `arguments` is JSON as the model wrote it. One that was asked for and is not done may have had its
+    effect, or not.
+    """
+
+    at: float
+    turn: int
+    tool_call_id: str
+    name: str
+    arguments: str
+    state: ToolState
+    result: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Noted:
     """Something a reader of the transcript should know: a provider's failure, a false barge-in, a silence prompt."""
@@ -106,7 +126,9 @@ class Finished:
     reason: str
 
 
-Entry: TypeAlias = CallerSaid | CallerPressed | BotSays | BotHeard | TurnTimed | Acted | Noted | Claimed | Finished
+Entry: TypeAlias = (
+    CallerSaid | CallerPressed | BotSays | BotHeard | TurnTimed | Acted | ToolUsed | Noted | Claimed | Finished
+)
 
 _KINDS: dict[bytes, type[Entry]] = {
     b"claimed": Claimed,
@@ -116,6 +138,7 @@ _KINDS: dict[bytes, type[Entry]] = {
     b"heard": BotHeard,
     b"timing": TurnTimed,
     b"action": Acted,
+    b"tool": ToolUsed,
     b"note": Noted,
     b"finished": Finished,
 }

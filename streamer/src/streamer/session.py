@@ -17,8 +17,10 @@ from callbus.pcm import FRAME_MS
 from streamer import commands, joining
 from streamer.bot import Bot
 from streamer.context import Context
+from streamer.dtmf import Tone, ToneDetector
 from streamer.feed import Feed
 from streamer.inbound import Audio, CallEnd, CallStart, Dtmf, Event, InboundDecoder, Metadata, Unreadable
+from streamer.presses import Presses
 from streamer.recording import Recorder
 from streamer.speech import Speech
 
@@ -57,6 +59,8 @@ class MediaSession:
         # One offset for the whole session: its times must not jump when the wall clock is set.
         self._epoch_offset = time.time() - self._loop.time()
         self._decoder = InboundDecoder(sample_rate, channels)
+        self._tones = ToneDetector(sample_rate)
+        self._presses = Presses()
         self._told: asyncio.Future[Metadata | CallStart] = self._loop.create_future()
         self._metadata: Metadata | None = None
         self._position_ms = 0
@@ -127,17 +131,30 @@ class MediaSession:
                 self._context.counters.frames_in += 1
                 self._recorder.caller(now, event.pcm)
                 if not self._muted:
-                    self.feed.audio(now, self._position_ms, event.pcm)
+                    pcm = event.pcm
+                    if (tone := self._tones.receive(pcm)) is not None:
+                        self._receive_tone(now, tone)
+                        # Nobody speaks through a tone, and a recogniser of speech makes words of it.
+                        pcm = bytes(len(pcm))
+                    self.feed.audio(now, self._position_ms, pcm)
                     if self.state == "live":
                         self._context.outbox.mark(self.feed)
                 self._position_ms += FRAME_MS
             else:
                 self._receive_other(event)
 
+    def _receive_tone(self, now: float, tone: Tone) -> None:
+        if tone.digit is None:
+            self._presses.still_heard(now)
+        elif self._presses.heard(tone.digit, now):
+            self._tell(media.Dtmf(round(now, 3), tone.digit))
+
     def _receive_other(self, event: Event) -> None:
         match event:
             case Dtmf(digit):
-                self._tell(media.Dtmf(round(self.now(), 3), digit))
+                now = self.now()
+                if self._presses.signalled(digit, now):
+                    self._tell(media.Dtmf(round(now, 3), digit))
             case Metadata():
                 self._metadata = event
                 if not self._told.done():

@@ -175,3 +175,18 @@ def test_nothing_that_was_said_is_lost_whatever_the_order(entries: list[tr.Entry
     assert said == sorted(entry.text for entry in entries if isinstance(entry, tr.BotSays))
     assert sum(len(turn.notes) for turn in made.turns) == sum(isinstance(entry, tr.Noted) for entry in entries)
     assert CallRecord.model_validate_json(made.model_dump_json()) == made
+
+
+def test_tools_stand_in_the_turn_that_asked_for_them() -> None:
+    made = record(
+        [
+            *STORY[:4],
+            tr.ToolUsed(106.1, 1, "call_1", "lookup", '{"order": "7"}', "asked"),
+            tr.ToolUsed(106.2, 1, "call_2", "cancel", "{}", "asked"),
+            tr.ToolUsed(106.9, 1, "call_1", "lookup", '{"order": "7"}', "done", "on its way"),
+        ]
+    )
+    known, unknown = made.turns[1].tools
+    assert (known.name, known.arguments, known.result) == ("lookup", '{"order": "7"}', "on its way")
+    assert (known.asked_at, known.done_at) == (106.1, 106.9)
+    assert (unknown.name, unknown.done_at, unknown.result) == ("cancel", None, None)

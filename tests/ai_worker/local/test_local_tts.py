@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import cast
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
@@ -95,10 +94,7 @@ async def test_closing_early_stops_the_work(tts: LocalHibari, monkeypatch: pytes
         return synthesise(self, *args, **kwargs)
 
     monkeypatch.setattr(Hibari, "from_ids", counting)
-    stream = cast(
-        "AsyncGenerator[bytes]",
-        tts.stream("One. Two. Three. Four. Five.", sample_rate=8000, voice="heart", language="en"),
-    )
+    stream = tts.stream("One. Two. Three. Four. Five.", sample_rate=8000, voice="heart", language="en")
     assert await anext(stream)
     await stream.aclose()
     # The one thread has done all that was asked before this.

@@ -1,6 +1,6 @@
 """Local servers that speak the providers' HTTP APIs on the wire: tests and benchmarks need no key and no network."""
 
-from support.fake_providers.elevenlabs_api import FakeElevenLabs, tone
+from support.fake_providers.elevenlabs_api import FakeElevenLabs
 from support.fake_providers.openai_api import Answer, FakeOpenAI, ToolRequest, Withheld
 from support.fake_providers.script import (
     CutAfter,
@@ -15,6 +15,7 @@ from support.fake_providers.script import (
     SlowDrip,
 )
 from support.fake_providers.server import FakeServer
+from support.fake_providers.speech import tone
 
 __all__ = [
     "Answer",

@@ -18,10 +18,12 @@ def main() -> None:
     openai.add_argument("--first-token-ms", type=float, default=350.0)
     openai.add_argument("--per-token-ms", type=float, default=15.0)
     openai.add_argument("--transcription-ms", type=float, default=640.0)
+    openai.add_argument("--first-byte-ms", type=float, default=400.0)
     openai.add_argument("--answer", help="what the model always answers (default: it repeats the user's words)")
     openai.add_argument("--transcript", help="what is always heard")
     elevenlabs = apis.add_parser("elevenlabs")
     elevenlabs.add_argument("--first-byte-ms", type=float, default=75.0)
+    elevenlabs.add_argument("--transcription-ms", type=float, default=280.0)
     elevenlabs.add_argument("--speed", type=float, default=20.0, help="times faster than it is spoken")
     for api in (openai, elevenlabs):
         api.add_argument("--host", default="127.0.0.1")
@@ -37,6 +39,7 @@ def _fake(options: argparse.Namespace) -> FakeServer:
             first_token_ms=options.first_token_ms,
             per_token_ms=options.per_token_ms,
             transcription_ms=options.transcription_ms,
+            first_byte_ms=options.first_byte_ms,
             host=options.host,
             port=options.port,
         )
@@ -47,7 +50,11 @@ def _fake(options: argparse.Namespace) -> FakeServer:
         fake = chat
     else:
         fake = FakeElevenLabs(
-            first_byte_ms=options.first_byte_ms, speed=options.speed, host=options.host, port=options.port
+            first_byte_ms=options.first_byte_ms,
+            transcription_ms=options.transcription_ms,
+            speed=options.speed,
+            host=options.host,
+            port=options.port,
         )
     if options.api_key:
         fake.api_key = options.api_key

@@ -1,4 +1,4 @@
-"""ElevenLabs' HTTP API as far as a voicebot uses it: streamed text-to-speech as PCM, the list of models.
+"""ElevenLabs' API as far as a voicebot uses it: text-to-speech as PCM, realtime transcription, the list of models.
 
 Wire formats: https://elevenlabs.io/docs/api-reference/text-to-speech/stream.
 """
@@ -12,26 +12,20 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from fastapi import Request, Response
 
+from support.fake_providers.elevenlabs_scribe import FakeScribe
 from support.fake_providers.script import Fault, Piece, Refuse, RequestRecord
 from support.fake_providers.server import FakeServer
-
-SECONDS_PER_CHARACTER = 0.06
-
-
-def tone(text: str, sample_rate: int) -> bytes:
-    """The default voice: 220 Hz as s16le mono, 60 ms a character, about the pace of speech."""
-    samples = np.arange(round(len(text) * SECONDS_PER_CHARACTER * sample_rate))
-    return bytes((8000 * np.sin(2 * np.pi * 220 / sample_rate * samples)).astype("<i2").tobytes())
+from support.fake_providers.speech import speech_pieces, tone
 
 
 class FakeElevenLabs(FakeServer):
     """Speech that comes `first_byte_ms` after the request, then `speed` times faster than it is spoken.
 
     `speak` maps a text and a rate in Hz to s16le mono. The body goes out in pieces of `piece_bytes`, any length:
-    the real one's pieces end within a sample, too. Voices not in `voices` are refused; None takes any.
+    the real one's pieces end within a sample, too. `hear` maps an utterance (s16le mono) and its language to text,
+    which comes `transcription_ms` after its commit. Voices not in `voices` are refused; None takes any.
     """
 
     def __init__(
@@ -43,6 +37,8 @@ class FakeElevenLabs(FakeServer):
         piece_bytes: int = 2048,
         voices: frozenset[str] | None = None,
         media_type: str = "audio/pcm",
+        hear: Callable[[bytes, str], str] = lambda pcm, language: "Hello, can you hear me?",
+        transcription_ms: float = 0.0,
         api_key: str = "xi-local-fake",
         host: str = "127.0.0.1",
         port: int = 0,
@@ -50,6 +46,7 @@ class FakeElevenLabs(FakeServer):
         super().__init__(api_key=api_key, host=host, port=port)
         self.speak, self.first_byte, self.speed = speak, first_byte_ms / 1000, speed
         self.piece_bytes, self.voices, self.media_type = piece_bytes, voices, media_type
+        self.scribe = FakeScribe(self, hear, transcription_ms / 1000)
         self.app.add_api_route("/v1/models", self._list_models, methods=["GET"], response_model=None)
         self.app.add_api_route(
             "/v1/text-to-speech/{voice_id}/stream", self._stream, methods=["POST"], response_model=None
@@ -68,10 +65,7 @@ class FakeElevenLabs(FakeServer):
             return self._refused(record, refusal)
         rate = int(record.query["output_format"].removeprefix("pcm_"))
         audio = self.speak(record.json["text"], rate)
-        pieces = [
-            Piece(self.first_byte + start / (2 * rate * self.speed), audio[start : start + self.piece_bytes])
-            for start in range(0, len(audio), self.piece_bytes)
-        ]
+        pieces = speech_pieces(audio, rate, first_byte=self.first_byte, speed=self.speed, piece_bytes=self.piece_bytes)
         return self.paced(record, fault, pieces, media_type=self.media_type, headers=_request_id())
 
     def _refusal(self, record: RequestRecord, fault: Fault | None) -> Refuse | None:

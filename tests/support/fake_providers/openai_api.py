@@ -1,11 +1,11 @@
-"""OpenAI's HTTP API as far as a voicebot uses it: chat completions, audio transcriptions, the list of models.
+"""OpenAI's HTTP API as far as a voicebot uses it: chat completions, transcriptions, speech, the list of models.
 
-Wire formats: https://platform.openai.com/docs/api-reference (chat/streaming, audio/createTranscription).
+Wire formats: https://platform.openai.com/docs/api-reference (chat/streaming, audio/createTranscription,
+audio/createSpeech).
 """
 
 from __future__ import annotations
 
-import hmac
 import io
 import json
 import re
@@ -19,11 +19,14 @@ from typing import Any
 from fastapi import Request, Response
 
 from support.fake_providers.multipart import form_parts
-from support.fake_providers.script import Fault, Piece, Refuse, RequestRecord
-from support.fake_providers.server import FakeServer
+from support.fake_providers.openai_base import OpenAiApi, request_id
+from support.fake_providers.script import Piece, Refuse
+from support.fake_providers.speech import speech_pieces, tone
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 SHORTEST_AUDIO_S = 0.1
+SPEECH_RATE = 24000
+VOICES = frozenset("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +52,15 @@ def echo(messages: list[dict[str, Any]]) -> str:
     return f"You said: {said}"
 
 
-class FakeOpenAI(FakeServer):
-    """Chat and transcription with published latencies.
+class FakeOpenAI(OpenAiApi):
+    """Chat, transcription and speech with published latencies.
 
     `answer` maps a request's messages to text, tool calls or both; `hear` maps a WAV file's bytes and the language
     to text. `first_token_ms` and `per_token_ms` pace the chat, `transcription_ms` is from the request's end to the
     transcript (its last event when it streams). Without `numbered_calls` every tool call of an answer has the
-    index 0, as some compatible servers send them. `base_url` ends in /v1, as the SDK wants it.
+    index 0, as some compatible servers send them. `speak` maps a text and a rate in Hz to s16le mono, which comes
+    `first_byte_ms` after the request, `speed` times faster than it is spoken. `base_url` ends in /v1, as the SDK
+    wants it.
     """
 
     def __init__(
@@ -66,43 +71,37 @@ class FakeOpenAI(FakeServer):
         first_token_ms: float = 0.0,
         per_token_ms: float = 0.0,
         transcription_ms: float = 0.0,
-        models: Sequence[str] = ("gpt-4o-mini", "gpt-4o-mini-transcribe", "whisper-1"),
+        speak: Callable[[str, int], bytes] = tone,
+        first_byte_ms: float = 0.0,
+        speed: float = 20.0,
+        piece_bytes: int = 4096,
+        models: Sequence[str] = ("gpt-4o-mini", "gpt-4o-mini-transcribe", "whisper-1", "gpt-4o-mini-tts", "tts-1"),
         numbered_calls: bool = True,
         api_key: str = "sk-local-fake",
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        super().__init__(api_key=api_key, host=host, port=port)
+        super().__init__(models=models, api_key=api_key, host=host, port=port)
         self.answer, self.hear = answer, hear
         self.first_token, self.per_token, self.transcription = (
             first_token_ms / 1000,
             per_token_ms / 1000,
             transcription_ms / 1000,
         )
-        self.models = tuple(models)
+        self.speak, self.first_byte, self.speed, self.piece_bytes = speak, first_byte_ms / 1000, speed, piece_bytes
+        self.speech_type = "audio/pcm"
         self.numbered_calls = numbered_calls
-        self.app.add_api_route("/v1/models", self._list_models, methods=["GET"], response_model=None)
         self.app.add_api_route("/v1/chat/completions", self._chat, methods=["POST"], response_model=None)
         self.app.add_api_route("/v1/audio/transcriptions", self._transcribe, methods=["POST"], response_model=None)
-
-    @property
-    def base_url(self) -> str:
-        return f"{self.origin}/v1"
-
-    async def _list_models(self, request: Request) -> Response:
-        record, fault = await self.receive(request)
-        if refusal := self._refusal(record, fault):
-            return self._refused(record, refusal)
-        models = [{"id": m, "object": "model", "created": 1_721_172_741, "owned_by": "system"} for m in self.models]
-        return self._json(record, fault, 0.0, {"object": "list", "data": models})
+        self.app.add_api_route("/v1/audio/speech", self._speech, methods=["POST"], response_model=None)
 
     async def _chat(self, request: Request) -> Response:
         record, fault = await self.receive(request)
-        if refusal := self._refusal(record, fault) or self._unknown_model(record.json.get("model")):
-            return self._refused(record, refusal)
+        if refusal := self.refusal(record, fault) or self.unknown_model(record.json.get("model")):
+            return self.refused(record, refusal)
         asked = record.json
         if wrong := _wrong_messages(asked.get("messages")):
-            return self._refused(record, Refuse(400, wrong))
+            return self.refused(record, Refuse(400, wrong))
         answer = self.answer(asked["messages"])
         parts = [answer] if isinstance(answer, Part) else list(answer)
         head = {
@@ -114,11 +113,11 @@ class FakeOpenAI(FakeServer):
         }
         if not asked.get("stream"):
             due = self.first_token + self.per_token * len(self._deltas(parts))
-            return self._json(record, fault, due, _whole_completion(head, parts))
+            return self.json(record, fault, due, _whole_completion(head, parts))
         limit = asked.get("max_completion_tokens") or asked.get("max_tokens")
         with_usage = bool((asked.get("stream_options") or {}).get("include_usage"))
         pieces = self._chat_pieces(head, parts, limit=limit, with_usage=with_usage)
-        return self.paced(record, fault, pieces, media_type=EVENT_STREAM, headers=_request_id())
+        return self.paced(record, fault, pieces, media_type=EVENT_STREAM, headers=request_id())
 
     def _chat_pieces(
         self, head: dict[str, Any], parts: list[Part], *, limit: int | None, with_usage: bool
@@ -162,60 +161,35 @@ class FakeOpenAI(FakeServer):
         record, fault = await self.receive(request)
         record.form = form_parts(record.headers.get("content-type", ""), record.body)
         model = record.form.get("model", b"").decode()
-        if refusal := self._refusal(record, fault) or self._unknown_model(model) or _wrong_audio(record.form):
-            return self._refused(record, refusal)
+        if refusal := self.refusal(record, fault) or self.unknown_model(model) or _wrong_audio(record.form):
+            return self.refused(record, refusal)
         text = self.hear(record.form["file"], record.form.get("language", b"").decode())
         # whisper-1 takes the parameter and ignores it.
         if record.form.get("stream") != b"true" or model == "whisper-1":
-            return self._json(record, fault, self.transcription, {"text": text})
+            return self.json(record, fault, self.transcription, {"text": text})
         words = _tokens(text)
         events: list[dict[str, Any]] = [{"type": "transcript.text.delta", "delta": word} for word in words]
         events.append({"type": "transcript.text.done", "text": text})
         pieces = [Piece(self.transcription * (i + 1) / len(events), _event(event)) for i, event in enumerate(events)]
-        return self.paced(record, fault, pieces, media_type=EVENT_STREAM, headers=_request_id())
+        return self.paced(record, fault, pieces, media_type=EVENT_STREAM, headers=request_id())
 
-    def _refusal(self, record: RequestRecord, fault: Fault | None) -> Refuse | None:
-        if isinstance(fault, Refuse):
-            return fault
-        given = record.headers.get("authorization", "")
-        if hmac.compare_digest(given.encode(), f"Bearer {self.api_key}".encode()):
-            return None
-        shown = given.removeprefix("Bearer ")
-        return Refuse(401, f"Incorrect API key provided: {shown[:3]}****{shown[-4:]}.", code="invalid_api_key")
-
-    def _unknown_model(self, model: str | None) -> Refuse | None:
-        if model in self.models:
-            return None
-        return Refuse(404, f"The model `{model}` does not exist or you do not have access to it.", "model_not_found")
-
-    def _refused(self, record: RequestRecord, refusal: Refuse) -> Response:
-        kind = {401: "invalid_request_error", 429: "requests"}.get(refusal.status, "invalid_request_error")
-        kind = "server_error" if refusal.status >= 500 else kind
-        error = {"message": refusal.message, "type": kind, "param": None, "code": refusal.code}
-        more = {"retry-after": refusal.retry_after} if refusal.retry_after else {}
-        return self._json(record, None, 0.0, {"error": error}, status=refusal.status, headers=more)
-
-    def _json(
-        self,
-        record: RequestRecord,
-        fault: Fault | None,
-        due: float,
-        value: dict[str, Any],
-        *,
-        status: int = 200,
-        headers: dict[str, str] | None = None,
-    ) -> Response:
-        body = [Piece(due, json.dumps(value).encode())]
-        headers = _request_id() | (headers or {})
-        return self.paced(record, fault, body, media_type="application/json", status=status, headers=headers)
+    async def _speech(self, request: Request) -> Response:
+        record, fault = await self.receive(request)
+        asked = record.json
+        if refusal := self.refusal(record, fault) or self.unknown_model(asked.get("model")) or _wrong_speech(asked):
+            return self.refused(record, refusal)
+        pieces = speech_pieces(
+            self.speak(asked["input"], SPEECH_RATE),
+            SPEECH_RATE,
+            first_byte=self.first_byte,
+            speed=self.speed,
+            piece_bytes=self.piece_bytes,
+        )
+        return self.paced(record, fault, pieces, media_type=self.speech_type, headers=request_id())
 
 
 def _event(value: dict[str, Any]) -> bytes:
     return f"data: {json.dumps(value, ensure_ascii=False)}\n\n".encode()
-
-
-def _request_id() -> dict[str, str]:
-    return {"x-request-id": f"req_{secrets.token_hex(8)}"}
 
 
 def _call_id() -> str:
@@ -289,4 +263,14 @@ def _wrong_audio(form: dict[str, bytes]) -> Refuse | None:
         )
     if seconds < SHORTEST_AUDIO_S:
         return Refuse(400, "Audio file is too short. Minimum audio length is 0.1 seconds.", code="audio_too_short")
+    return None
+
+
+def _wrong_speech(asked: dict[str, Any]) -> Refuse | None:
+    if not 0 < len(asked.get("input") or "") <= 4096:
+        return Refuse(400, "Invalid 'input': expected a string with 1 to 4096 characters.")
+    if asked.get("voice") not in VOICES:
+        return Refuse(400, f"Invalid value for 'voice': '{asked.get('voice')}' is no voice of this API.")
+    if asked.get("response_format") != "pcm":
+        return Refuse(400, "This fake speaks PCM only.")
     return None

@@ -22,6 +22,7 @@ from support.fake_providers.script import (
     Fault,
     HoldAfter,
     Piece,
+    Refuse,
     RequestRecord,
     SlowDrip,
 )
@@ -75,7 +76,7 @@ class FakeServer:
         config = uvicorn.Config(
             self.app,
             http="h11",
-            ws="none",
+            ws="websockets-sansio",
             lifespan="off",
             log_config=None,
             log_level="critical",
@@ -115,10 +116,22 @@ class FakeServer:
             body=await request.body(),
             peer=(request.client.host, request.client.port),
         )
+        return record, self.recorded(record)
+
+    def recorded(self, record: RequestRecord) -> Fault | None:
+        """Remember the request, and take the fault that is meant for it."""
         self.peers.add(record.peer)
         self.requests.append(record)
         self._came.set()
-        return record, self._faults.popleft() if self._faults else None
+        return self._faults.popleft() if self._faults else None
+
+    def refused_at_once(self) -> Refuse | None:
+        """Take the next fault if it is a refusal: a WebSocket can be refused before anything is asked over it."""
+        if self._faults and isinstance(self._faults[0], Refuse):
+            refusal = self._faults.popleft()
+            assert isinstance(refusal, Refuse)
+            return refusal
+        return None
 
     def paced(
         self,

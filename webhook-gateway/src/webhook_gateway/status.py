@@ -19,7 +19,7 @@ FRESH_S = 1.0
 # A heartbeat may say anything: what is shown is chosen here.
 _SHOWN = {
     "streamer": ("id", "at", "sessions", "capacity", "draining"),
-    "worker": ("id", "at", "calls", "capacity", "providers", "draining"),
+    "worker": ("id", "at", "calls", "capacity", "providers", "provider_state", "provider_counts", "draining"),
 }
 
 
@@ -100,6 +100,8 @@ def _shown(services: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 def _plain(value: object) -> object:
+    """Names and figures only, however deep."""
     if isinstance(value, Mapping):
-        return {str(name): item for name, item in value.items() if isinstance(item, str | int | float | None)}
+        plain = {str(name): _plain(item) for name, item in value.items()}
+        return {name: item for name, item in plain.items() if isinstance(item, str | int | float | dict | None)}
     return value

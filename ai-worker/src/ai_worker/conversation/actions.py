@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ai_worker.providers.base import ChatMessage
+from ai_worker.providers.base import ChatMessage, ToolCall, ToolSpec
 from callbus import transcript
 
 LineAction = Literal["transfer", "digits", "play", "hangup"]
@@ -33,11 +33,19 @@ class Think:
 
     reply: int
     messages: tuple[ChatMessage, ...]
+    tools: tuple[ToolSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StopThinking:
     reply: int
+
+
+@dataclass(frozen=True, slots=True)
+class UseTool:
+    """Run what the language model asked for, once; answered by ToolDone."""
+
+    call: ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +85,4 @@ class Finish:
     reason: str
 
 
-Action: TypeAlias = Transcribe | Think | StopThinking | Say | StopSpeaking | Act | Write | Finish
+Action: TypeAlias = Transcribe | Think | StopThinking | UseTool | Say | StopSpeaking | Act | Write | Finish

@@ -6,6 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ai_worker.conversation.persona import Scripted
+from ai_worker.providers.base import ToolCall
+
 
 @dataclass(frozen=True, slots=True)
 class Begin:
@@ -70,6 +73,23 @@ class ReplyDone:
 class ReplyFailed:
     reply: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAsked:
+    """The language model calls a tool in its answer."""
+
+    reply: int
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDone:
+    """The answer to `UseTool`: what the model is told, and what is to be done on the line, if that is what it asked."""
+
+    tool_call_id: str
+    text: str
+    request: Scripted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +167,8 @@ Event: TypeAlias = (
     | ReplyText
     | ReplyDone
     | ReplyFailed
+    | ToolAsked
+    | ToolDone
     | FirstSound
     | Synthesised
     | SynthesisFailed

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ai_worker.conversation.actions import OUTCOMES, LineAction
-from ai_worker.providers.base import ChatMessage
+from ai_worker.providers.base import ChatMessage, ToolCall
 from callbus import transcript
 
 # How long speech is when its audio is not all there yet: a middling speaker's ms for one character.
 MS_PER_CHAR = 62
+
+_UNKNOWN_RESULT = "The result is not known. It may have been done: do not call this again."
 
 
 @dataclass(slots=True)
@@ -68,13 +71,22 @@ class PendingAction:
 
 
 @dataclass(slots=True)
+class Exchange:
+    """One tool call of the language model, and its result once it is known."""
+
+    call: ToolCall
+    result: str | None = None
+
+
+@dataclass(slots=True)
 class History:
     """The conversation so far, in the order in which it happened."""
 
-    said: list[str | Segment] = field(default_factory=list)
-    """The caller's turns as text, the bot's sentences as segments."""
+    said: list[str | Segment | Exchange] = field(default_factory=list)
+    """The caller's turns as text, the bot's sentences as segments, the tools' work between them."""
     turn: int = 0
     segments: dict[str, Segment] = field(default_factory=dict)
+    exchanges: dict[str, Exchange] = field(default_factory=dict)
     pending: PendingAction | None = None
     outcome: str | None = None
     """What has become of the call, once the bot has left it."""
@@ -93,6 +105,10 @@ class History:
         self.said.append(segment)
         self.segments[segment.id] = segment
 
+    def asked(self, call: ToolCall) -> None:
+        exchange = self.exchanges[call.id] = Exchange(call)
+        self.said.append(exchange)
+
     @property
     def unsettled(self) -> list[Segment]:
         """Sentences of which it is not known whether they were heard."""
@@ -100,8 +116,8 @@ class History:
 
     @property
     def unanswered(self) -> bool:
-        """Whether the caller's words are the last thing that happened."""
-        return bool(self.said) and isinstance(self.said[-1], str)
+        """Whether the caller's words, or a tool's result, are the last thing that happened."""
+        return bool(self.said) and not isinstance(self.said[-1], Segment)
 
     @property
     def announced(self) -> bool:
@@ -124,30 +140,28 @@ class History:
         for item in reversed(self.said):
             if isinstance(item, str):
                 break
-            segments.insert(0, item)
+            if isinstance(item, Segment):
+                segments.insert(0, item)
         return segments
 
     def messages(self, instructions: str) -> tuple[ChatMessage, ...]:
         """The conversation for a chat model: only what was heard counts as said, and roles alternate."""
-        turns: list[tuple[str, list[str]]] = []
+        messages: list[ChatMessage] = [ChatMessage("system", instructions)] if instructions else []
         for item in self.said:
-            if isinstance(item, str):
-                role, text = "user", item
-            else:
-                # Nothing is known of it yet: taken for heard if it is being heard.
-                unknown = item.text if item.playing else ""
-                role, text = "assistant", unknown if item.heard is None else item.heard
-                if item.interrupted and text and not item.continued:
-                    text += " …"
+            if isinstance(item, Exchange):
+                before = messages.pop().content if messages and _is_plain(messages[-1], "assistant") else ""
+                messages.append(ChatMessage("assistant", before, (item.call,)))
+                result = item.result if item.result is not None else _UNKNOWN_RESULT
+                messages.append(ChatMessage("tool", result, tool_call_id=item.call.id))
+                continue
+            role: Literal["user", "assistant"] = "user" if isinstance(item, str) else "assistant"
+            text = item if isinstance(item, str) else _as_heard(item)
             if not text:
                 continue
-            if not turns or turns[-1][0] != role:
-                turns.append((role, []))
-            turns[-1][1].append(text)
-        system = (ChatMessage("system", instructions),) if instructions else ()
-        return system + tuple(
-            ChatMessage("user" if role == "user" else "assistant", " ".join(texts)) for role, texts in turns
-        )
+            if messages and _is_plain(messages[-1], role):
+                text = f"{messages.pop().content} {text}"
+            messages.append(ChatMessage(role, text))
+        return tuple(messages)
 
     @classmethod
     def rebuilt(cls, entries: Iterable[transcript.Entry]) -> History:
@@ -168,6 +182,11 @@ class History:
                         segment.started_at = entry.started_at
                 case transcript.Acted():
                     history._acted(entry)
+                case transcript.ToolUsed(state="asked"):
+                    history.asked(ToolCall(entry.tool_call_id, entry.name, entry.arguments))
+                case transcript.ToolUsed():
+                    if exchange := history.exchanges.get(entry.tool_call_id):
+                        exchange.result = entry.result
                 case transcript.Finished():
                     history.outcome, history.finished = entry.outcome, True
                 case _:
@@ -184,3 +203,15 @@ class History:
             self.pending = None
         if entry.state == "done":
             self.outcome = OUTCOMES.get(entry.kind, self.outcome)
+
+
+def _is_plain(message: ChatMessage, role: str) -> bool:
+    return message.role == role and not message.tool_calls
+
+
+def _as_heard(segment: Segment) -> str:
+    if segment.heard is None:
+        # Nothing is known of it yet: taken for heard if it is being heard.
+        return segment.text if segment.playing else ""
+    cut = segment.interrupted and segment.heard and not segment.continued
+    return f"{segment.heard} …" if cut else segment.heard

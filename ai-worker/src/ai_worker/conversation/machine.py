@@ -54,6 +54,8 @@ class Conversation:
             ev.ReplyText: speaker.reply_text,
             ev.ReplyDone: speaker.reply_done,
             ev.ReplyFailed: speaker.reply_failed,
+            ev.ToolAsked: speaker.tool_asked,
+            ev.ToolDone: speaker.tool_done,
             ev.FirstSound: speaker.first_sound,
             ev.Synthesised: speaker.synthesised,
             ev.SynthesisFailed: speaker.synthesis_failed,
@@ -71,6 +73,8 @@ class Conversation:
             "interruption": speaker.resume,
             "settling": speaker.ask,
             "thinking": speaker.thinking_too_long,
+            "filler": speaker.fill,
+            "tools": speaker.tools_too_long,
             "speaking": speaker.no_news,
             "silence": self._caller_silent,
             "keys": self._keys_complete,
@@ -121,7 +125,7 @@ class Conversation:
         elif self.history.outcome:
             self._leave()
         elif not self.history.said:
-            self._speaker.speak(self._context.persona.greeting)
+            self._speaker.greet()
         else:
             self._takeover.begin()
 
@@ -164,9 +168,9 @@ class Conversation:
         reply = self._speaker.reply
         if not self._ear.utterance or not self._context.persona.allow_interruptions:
             return
-        if reply:
+        if reply and reply.interruptible:
             self._speaker.pause()
-        elif self._takeover.under_way:
+        elif not reply and self._takeover.under_way:
             self._speaker.silence()
 
     def _speech_stopped(self, event: ev.SpeechStopped) -> None:
@@ -256,7 +260,11 @@ class Conversation:
         self.history.turn += 1
         self.history.caller(text)
         self._context.write(transcript.CallerSaid(ended_at, started_at, self.history.turn, text, ""))
-        self._speaker.answer(text)
+        if 0 < self._context.persona.most_turns < self.history.turn:
+            self._context.note("the most turns of a call are reached")
+            self._speaker.say_goodbye()
+        else:
+            self._speaker.answer(text)
 
     def _pressed(self, event: ev.Pressed) -> None:
         if not self._line.leaving and self._keypad.press(event.digit):

@@ -8,7 +8,9 @@ from ai_worker.conversation.actions import Say, StopSpeaking
 from ai_worker.conversation.context import Context
 from ai_worker.conversation.events import Played
 from ai_worker.conversation.history import PendingAction, Segment
+from ai_worker.conversation.persona import Scripted
 from ai_worker.conversation.sentences import SentenceSplitter
+from ai_worker.providers.base import ToolCall
 from callbus import transcript
 
 
@@ -18,7 +20,8 @@ class Reply:
 
     `turn` is the caller's turn that it answers (0: a greeting or prompt of the bot's own). `paused` holds sentences
     back while it is not clear whether the caller really interrupts; `unasked` says that the model is asked as soon as
-    it is known what was heard before. `excused` replies contain an apology.
+    it is known what was heard before. `excused` replies contain an apology. `calls` are the tools that the model asks
+    for in the answer it is writing, `working` those that run; `request` is what they want done on the line.
     """
 
     id: int
@@ -35,6 +38,10 @@ class Reply:
     waiting: list[str] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     failed_segments: int = 0
+    calls: list[ToolCall] = field(default_factory=list)
+    working: dict[str, ToolCall] = field(default_factory=dict)
+    rounds: int = 0
+    request: Scripted | None = None
 
     @property
     def unsettled(self) -> list[Segment]:
@@ -42,7 +49,7 @@ class Reply:
 
     @property
     def finished(self) -> bool:
-        return not (self.thinking or self.paused or self.waiting or self.unsettled)
+        return not (self.thinking or self.working or self.paused or self.waiting or self.unsettled)
 
     @property
     def sentences(self) -> int:

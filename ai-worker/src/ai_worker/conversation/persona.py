@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ai_worker.conversation.actions import LineAction
 from ai_worker.conversation.endpointing import EndpointingOptions
+from ai_worker.providers.base import ToolSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,10 @@ class Persona:
     """One bot. Texts may be several sentences; an empty one is not said."""
 
     greeting: str
+    notice: str = ""
+    """Said after the greeting; a greeting with a notice can't be interrupted."""
+    opening: Scripted | None = None
+    """In place of the greeting: out of hours, say."""
     instructions: str = ""
     apology: str = "I am sorry, something went wrong on my side."
     reprompt: str = "Sorry, I did not catch that."
@@ -36,6 +41,12 @@ class Persona:
     fallback_number: str = ""
     """Where callers go when providers keep failing; "" for nowhere: then the bot says goodbye."""
     longest_call_s: float = 1800.0
+    most_turns: int = 0
+    """Turns of the caller after which the bot says goodbye; 0 for no limit."""
+    tools: tuple[ToolSpec, ...] = ()
+    filler: str = "One moment, please."
+    fillers: Mapping[str, str] = field(default_factory=dict)
+    """What is said while a slow tool runs, by the tool's name; `filler` for the others."""
     script: Callable[[str], Scripted | None] = field(default=_no_script)
 
 
@@ -68,6 +79,11 @@ class TurnTaking:
     """A reply that a lost connection cut waits this long for its return: a little more than the streamer does."""
     acting_limit: float = 3.0
     leaving_limit: float = 10.0
+    filler_after: float = 0.8
+    tool_limit: float = 20.0
+    """A tool's own deadline is shorter; this one is for an answer that never comes."""
+    tool_rounds: int = 4
+    """A model that calls tools again and again is stopped."""
     key_pause: float = 2.0
     """Keys pressed are one input when no other follows for this long (or # ends it)."""
     failures_tolerated: int = 2

@@ -10,7 +10,8 @@ MAX_CHARS = 220
 _ABBREVIATIONS = frozenset("mr mrs ms dr st no vs etc e.g i.e a.m p.m prof sr jr approx".split())
 _SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|\n")
 _ANY_END = re.compile(rf"{_SENTENCE_END.pattern}|[,;:–—](?=\s)")
-_MARKUP = re.compile(r"[*_`#]+|^\s*[-•]\s+", re.MULTILINE)
+# Emphasis, code, headings, list markers; a single * or # may be a key to press.
+_MARKUP = re.compile(r"\*\*|__|`+|^\s*#{1,6}\s+|^\s*[-•*]\s+", re.MULTILINE)
 
 
 class SentenceSplitter:

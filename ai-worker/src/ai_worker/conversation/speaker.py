@@ -14,6 +14,7 @@ from ai_worker.conversation.mouth import Mouth, Reply
 from ai_worker.conversation.persona import Scripted
 from ai_worker.conversation.sentences import split_sentences
 from ai_worker.conversation.stages import Stages
+from ai_worker.conversation.tooluse import LATE_RESULT, ToolUse
 
 
 class Speaker:
@@ -25,6 +26,7 @@ class Speaker:
         self._ear = ear
         self._on_silent = on_silent
         self._mouth = Mouth(context)
+        self._tools = ToolUse(context)
         self._replies = 0
         self._failures = 0
         self.stages = Stages()
@@ -41,15 +43,27 @@ class Speaker:
         self._mouth.say(split_sentences(text))
         self._progress()
 
+    def greet(self) -> None:
+        """The call's first words. What the law wants said can't be interrupted."""
+        persona = self._context.persona
+        if persona.opening:
+            self.perform(persona.opening)
+        elif persona.notice:
+            self.open(0, interruptible=False)
+            self._mouth.say(split_sentences(f"{persona.greeting} {persona.notice}"))
+            self._progress()
+        else:
+            self.speak(persona.greeting)
+
     def perform(self, scripted: Scripted, *, turn: int = 0) -> None:
         """Say what the script says, then do what it says."""
         action = self._line.plan(scripted.kind, scripted.argument) if scripted.kind else None
         self.speak(scripted.say, turn=turn, action=action)
 
     def answer(self, text: str) -> None:
-        """Answer the caller's latest turn."""
+        """Answer the caller's latest turn; "" when a tool's result came since."""
         history, persona = self._context.history, self._context.persona
-        if scripted := persona.script(text):
+        if text and (scripted := persona.script(text)):
             self.perform(scripted, turn=history.turn)
             return
         reply = self.open(history.turn)
@@ -65,16 +79,21 @@ class Speaker:
         if reply and reply.unasked:
             reply.unasked = False
             context.timers.cancel("settling")
-            context.after("thinking", context.options.thinking_limit)
-            context.emit(Think(reply.id, context.history.messages(context.persona.instructions)))
+            self._think(reply)
+
+    def _think(self, reply: Reply) -> None:
+        context, persona = self._context, self._context.persona
+        reply.thinking = True
+        context.after("thinking", context.options.thinking_limit)
+        context.emit(Think(reply.id, context.history.messages(persona.instructions), persona.tools))
 
     def say_goodbye(self) -> None:
         self.perform(Scripted(self._context.persona.goodbye, "hangup"))
 
-    def open(self, turn: int, *, action: PendingAction | None = None) -> Reply:
+    def open(self, turn: int, *, action: PendingAction | None = None, interruptible: bool = True) -> Reply:
         """Begin a reply; it is held back while the caller is saying something."""
         self._replies += 1
-        interruptible = self._context.persona.allow_interruptions
+        interruptible = interruptible and self._context.persona.allow_interruptions
         paused = self._ear.holds_back(interruptible=interruptible)
         reply = Reply(self._replies, turn, interruptible, paused=paused, action=action)
         self._mouth.reply = reply
@@ -112,7 +131,7 @@ class Speaker:
         reply = self._mouth.abandon()
         if reply is None:
             return
-        self._context.timers.cancel("thinking", "speaking", "settling")
+        self._context.timers.cancel("thinking", "speaking", "settling", "filler", "tools")
         if reply.thinking and not reply.unasked:
             self._context.emit(StopThinking(reply.id))
         if reply.action:
@@ -145,11 +164,45 @@ class Speaker:
             return
         self._context.timers.cancel("thinking")
         self._mouth.written()
-        if reply.sentences:
+        if reply.calls:
+            self._tools.use(reply)
+            self._progress()
+        elif reply.sentences:
             self.stages.mark("first_sentence", self._context.now)
             self._progress()
         else:
             self._lost(reply, "an empty answer")
+
+    def tool_asked(self, event: ev.ToolAsked) -> None:
+        if reply := self._thinking(event.reply):
+            self.stages.mark("llm_first_token", self._context.now)
+            self._tools.asked(reply, event.call)
+
+    def tool_done(self, event: ev.ToolDone) -> None:
+        reply = self._tools.done(self.reply, event)
+        if reply is None:
+            return
+        if reply.request:
+            request, reply.request = reply.request, None
+            if request.kind and not reply.action:
+                reply.action = self._line.plan(request.kind, request.argument)
+            self._mouth.say(split_sentences(request.say))
+            self._progress()
+        elif reply.rounds < self._context.options.tool_rounds:
+            self._think(reply)
+        else:
+            self._lost(reply, "it called tools again and again")
+
+    def tools_too_long(self) -> None:
+        for tool_call_id in list(self.reply.working) if self.reply else ():
+            self.tool_done(ev.ToolDone(tool_call_id, LATE_RESULT))
+
+    def fill(self) -> None:
+        """A slow tool is waited for: the caller is told so, unless the bot is saying something anyway."""
+        reply = self.reply
+        if reply and reply.working and not (reply.paused or reply.unsettled):
+            self._mouth.say([self._tools.filler(reply)])
+            self._watch()
 
     def reply_failed(self, event: ev.ReplyFailed) -> None:
         if reply := self._thinking(event.reply):

@@ -46,7 +46,7 @@ class TakeOver:
         if unheard or history.pending:
             self._speaker.continue_with(unheard, history.pending)
         elif history.unanswered:
-            self._speaker.answer(str(history.said[-1]))
+            self._speaker.answer(history.said[-1] if isinstance(history.said[-1], str) else "")
         else:
             self._on_silent()
 

@@ -51,6 +51,16 @@ class Action(BaseModel):
     done_at: float | None = None
 
 
+class ToolCall(BaseModel):
+    """A tool that the language model called; without `done_at`, nothing says whether it had its effect."""
+
+    name: str
+    arguments: str
+    asked_at: float
+    done_at: float | None = None
+    result: str | None = None
+
+
 class Note(BaseModel):
     at: float
     note: str
@@ -71,6 +81,7 @@ class Turn(BaseModel):
     pressed: list[Pressed] = Field(default_factory=list)
     bot: list[BotSentence] = Field(default_factory=list)
     actions: list[Action] = Field(default_factory=list)
+    tools: list[ToolCall] = Field(default_factory=list)
     notes: list[Note] = Field(default_factory=list)
     timing: Timing | None = None
 
@@ -183,6 +194,7 @@ class _Story:
         self.actions: dict[str, Action] = {}
         self._numbered: dict[int, Turn] = {}
         self._sentences: dict[str, BotSentence] = {}
+        self._tools: dict[str, ToolCall] = {}
 
     def add(self, entry: tr.Entry) -> None:
         match entry:
@@ -208,6 +220,13 @@ class _Story:
                 self._of(entry.turn).timing = timing
             case tr.Acted():
                 self._act(entry)
+            case tr.ToolUsed(state="asked"):
+                tool = ToolCall(name=entry.name, arguments=entry.arguments, asked_at=entry.at)
+                self._tools[entry.tool_call_id] = tool
+                self._of(entry.turn).tools.append(tool)
+            case tr.ToolUsed():
+                if (used := self._tools.get(entry.tool_call_id)) is not None:
+                    used.done_at, used.result = entry.at, entry.result
             case tr.Noted():
                 self._now().notes.append(Note(at=entry.at, note=entry.note))
             case tr.Finished():
@@ -228,6 +247,7 @@ class _Story:
         self.finished = None
         self._numbered.clear()
         self._sentences.clear()
+        self._tools.clear()
         self.actions.clear()
         self._open(Turn(turn=0))
 

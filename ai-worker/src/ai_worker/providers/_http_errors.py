@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -12,8 +13,9 @@ import elevenlabs.core
 import httpx
 import httpx2
 import openai
+from websockets.exceptions import InvalidStatus
 
-from ai_worker.providers.base import ProviderError, ProviderRefused, ProviderTimeout
+from ai_worker.providers.base import ProviderDenied, ProviderError, ProviderRefused, ProviderTimeout
 
 RETRYABLE_STATUSES = frozenset({408, 409, 425, 429})
 # A 429 or a 5xx with one of these will not pass by waiting: the account needs somebody's hand.
@@ -74,12 +76,12 @@ class ErrorMap:
         if isinstance(error, openai.APITimeoutError):
             return ProviderTimeout(self._provider, "the connection timed out")
         if isinstance(error, openai.APIConnectionError):
-            return self._lost(error.__cause__ or error)
+            return self.lost(error.__cause__ or error)
         if isinstance(error, openai.APIError):
             return self._from_stream_event(error)
         if isinstance(error, ValueError):
             return self.failed(f"the answer can't be read ({type(error).__name__})")
-        return self._lost(error)
+        return self.lost(error)
 
     def from_elevenlabs(self, error: Exception) -> ProviderError:
         """From one of ELEVENLABS_ERRORS."""
@@ -90,15 +92,24 @@ class ErrorMap:
             return self.failed("the answer can't be read")
         if isinstance(error, httpx.TimeoutException):
             return ProviderTimeout(self._provider, f"the connection timed out ({type(error).__name__})")
-        return self._lost(error)
+        return self.lost(error)
+
+    def from_handshake(self, error: InvalidStatus) -> ProviderError:
+        """From a WebSocket that ElevenLabs refused to open."""
+        body = error.response.body or b""
+        try:
+            code, message = elevenlabs_detail(json.loads(body))
+        except ValueError:
+            code, message = "", body.decode(errors="replace")
+        return self._from_status(error.response.status_code, error.response.headers, code, message)
 
     def _from_status(self, status: int, headers: Mapping[str, str], code: str, message: str) -> ProviderError:
         label = f"HTTP {status}, {code}" if re.fullmatch(r"[A-Za-z][\w.-]{0,60}", code) else f"HTTP {status}"
         if code in OUT_OF_CREDIT or status == 402:
-            return self.refused(f"the account has no credit left ({label})")
+            return ProviderDenied(self._provider, f"the account has no credit left ({label})")
         # Without the server's own words: for a wrong key they quote parts of it.
         if status == 401:
-            return self.refused(f"the API key was not accepted ({label})")
+            return ProviderDenied(self._provider, f"the API key was not accepted ({label})")
         reason = self._clean(f"{label}: {message}" if message else label)
         if status in RETRYABLE_STATUSES or status >= 500:
             return ProviderError(self._provider, reason, retryable=True, retry_after=_retry_after(headers))
@@ -109,11 +120,18 @@ class ErrorMap:
         if code.isdigit():  # llama.cpp's server puts the HTTP status here
             return self._from_status(int(code), {}, error.type or "", error.message)
         reason = self._clean(f"error within the stream ({code}): {error.message}")
-        if code in OUT_OF_CREDIT or error.type == "invalid_request_error":
+        if code in OUT_OF_CREDIT:
+            return ProviderDenied(self._provider, reason)
+        if error.type == "invalid_request_error":
             return ProviderRefused(self._provider, reason)
         return ProviderError(self._provider, reason, retryable=True)
 
-    def _lost(self, error: BaseException) -> ProviderError:
+    def denied(self, reason: str) -> ProviderDenied:
+        """The account is not let in, whatever it asks for."""
+        return ProviderDenied(self._provider, self._clean(reason))
+
+    def lost(self, error: BaseException) -> ProviderError:
+        """A connection that broke, or never came to be."""
         said = str(error)
         return self.failed(f"connection failed: {type(error).__name__}{f': {said}' if said else ''}")
 

@@ -30,10 +30,14 @@ class ProviderTimeout(ProviderError):
 
 
 class ProviderRefused(ProviderError):
-    """A provider refused the request for good: a wrong key, no quota, a parameter it doesn't take."""
+    """A provider refused the request for good: a parameter it doesn't take, a language it doesn't know."""
 
     def __init__(self, provider: str, reason: str) -> None:
         super().__init__(provider, reason, retryable=False)
+
+
+class ProviderDenied(ProviderRefused):
+    """A provider refuses this account whatever is asked: a key that is not accepted, no credit left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,8 @@ class TextDelta:
 class SpeechToText(Protocol):
     """Turns one utterance into text."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     async def transcribe(self, pcm: bytes, sample_rate: int, *, language: str) -> Transcript:
         """`pcm` is s16le mono at `sample_rate` Hz (8000 or 16000), `language` an ISO 639-1 code such as "en".
@@ -103,7 +108,8 @@ class SpeechToText(Protocol):
 class LanguageModel(Protocol):
     """Writes the answer, piece by piece."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def stream(
         self, messages: Sequence[ChatMessage], *, tools: Sequence[ToolSpec] = ()
@@ -122,7 +128,8 @@ class LanguageModel(Protocol):
 class TextToSpeech(Protocol):
     """Speaks a sentence."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
         """Speech as s16le mono at `sample_rate` Hz (8000 or 16000), in pieces of any even length, as it is made.

@@ -24,7 +24,8 @@ class OpenAiTranscription:
 
     `streaming` asks for the transcript as server-sent events; None decides by the model (the "…-transcribe" models
     stream, whisper-1 doesn't). `prompt` biases the words (names, spelling). Times are in seconds: `timeout` is for
-    the whole of it, a second attempt after a retryable error included. Raises ValueError for a key that can't be sent.
+    the whole of it, a second attempt after a retryable error included; a server that asks for a pause longer than
+    `longest_pause` gets no second attempt. Raises ValueError for a key that can't be sent.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class OpenAiTranscription:
         streaming: bool | None = None,
         connect_timeout: float = 2.0,
         timeout: float = 5.0,
+        longest_pause: float = 5.0,
     ) -> None:
         self.name = name
+        self._longest_pause = longest_pause
         self._model = model
         self._prompt = prompt or omit
         self._streaming = model.endswith("-transcribe") if streaming is None else streaming
@@ -65,6 +68,7 @@ class OpenAiTranscription:
             if (
                 not error.retryable
                 or isinstance(error, ProviderTimeout)
+                or pause > self._longest_pause
                 or loop.time() + pause + SHORTEST_ATTEMPT_S > deadline
             ):
                 raise

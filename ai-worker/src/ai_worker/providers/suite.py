@@ -6,29 +6,46 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
+from pydantic import SecretStr
 
 from ai_worker.agents import Agent
 from ai_worker.prepared import PreparedSpeech
+from ai_worker.providers.attempts import Counts, Link
 from ai_worker.providers.base import ChatMessage, LanguageModel, ProviderError, SpeechToText, TextToSpeech
+from ai_worker.providers.chain import LlmChain, SttChain, TtsChain
 from ai_worker.settings import WorkerSettings
+
+# With another provider at hand, a server that asks for a longer pause than this is left for the other one.
+LONGEST_PAUSE_S = 0.3
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """One provider for each seam. `remembers_prompts`: reading a prompt costs the language model time, once."""
+    """A chain of providers for each seam; calls speak with `tts`, which is `voices` and what was prepared with them.
 
-    stt: SpeechToText
-    llm: LanguageModel
+    `remembers_prompts`: reading a prompt costs the preferred language model time, once.
+    """
+
+    stt: SttChain
+    llm: LlmChain
+    voices: TtsChain
     tts: PreparedSpeech
+    counts: Counts
     remembers_prompts: bool = False
 
     @property
     def names(self) -> dict[str, str]:
+        """The provider that each seam's next request goes to."""
         return {"stt": self.stt.name, "llm": self.llm.name, "tts": self.tts.name}
+
+    def state(self) -> dict[str, Any]:
+        """Each seam's providers in their order, and whether they are kept out."""
+        return {"stt": self.stt.state(), "llm": self.llm.state(), "tts": self.voices.state()}
 
     async def prepare(self, agents: Iterable[Agent]) -> None:
         """Do before the first call what it would otherwise wait for. What fails here is tried again within calls."""
@@ -43,27 +60,48 @@ class Suite:
             log.warning("not everything could be prepared", error=str(error))
 
     async def _read_prompt(self, agent: Agent) -> None:
+        agent = agent.for_call({})
         prompt = (ChatMessage("system", agent.instructions.strip()), ChatMessage("assistant", agent.greeting))
-        async with aclosing(self.llm.stream((*prompt, ChatMessage("user", "Hello.")))) as deltas:
+        async with aclosing(self.llm.first().stream((*prompt, ChatMessage("user", "Hello.")))) as deltas:
             async for _ in deltas:
                 return
 
 
 @asynccontextmanager
 async def provider_suite(settings: WorkerSettings) -> AsyncIterator[Suite]:
-    """The suite, warm. Raises ProviderRefused when a provider will never work, because its key is wrong, say."""
+    """The suite, warm: what is in a list is loaded now, what is in none is never loaded.
+
+    Raises ProviderRefused when a preferred provider will never work, because its key is wrong, say.
+    """
+    counts = Counts()
+    stt = SttChain(
+        [Link(kind, _stt(settings, kind)) for kind in settings.providers("stt")],
+        deadline=settings.stt_deadline,
+        counts=counts,
+    )
+    llm = LlmChain(
+        [Link(kind, _llm(settings, kind)) for kind in settings.providers("llm")],
+        deadline=settings.llm_first_token_deadline,
+        counts=counts,
+    )
+    tts = TtsChain(
+        [Link(kind, _tts(settings, kind)) for kind in settings.providers("tts")],
+        deadline=settings.tts_first_byte_deadline,
+        counts=counts,
+    )
     async with AsyncExitStack() as stack:
-        stt, tts = _stt(settings), PreparedSpeech(_tts(settings))
-        llm = await _llm(settings, stack)
-        for provider in (stt, llm, tts):
-            stack.push_async_callback(provider.aclose)
-        await asyncio.gather(*(_warm(provider) for provider in (stt, llm, tts)))
-        yield Suite(stt, llm, tts, remembers_prompts=settings.openai_llm_key is None)
+        for chain in (stt, llm, tts):
+            stack.push_async_callback(chain.aclose)
+        await asyncio.gather(*(_warm(chain) for chain in (stt, llm, tts)))
+        # Not beside running calls: loading the local language model holds up everything else for most of a second.
+        await asyncio.gather(*(chain.warm_others() for chain in (stt, llm, tts)))
+        prepared = PreparedSpeech(tts, made_by=tts.first())
+        yield Suite(stt, llm, tts, prepared, counts, remembers_prompts=settings.providers("llm")[0] == "local")
 
 
-async def _warm(provider: SpeechToText | LanguageModel | TextToSpeech) -> None:
+async def _warm(chain: SttChain | LlmChain | TtsChain) -> None:
     try:
-        await provider.warm()
+        await chain.warm()
     except ProviderError as error:
         if not error.retryable:
             raise
@@ -73,52 +111,74 @@ async def _warm(provider: SpeechToText | LanguageModel | TextToSpeech) -> None:
 # A provider's module is imported when it is chosen: the local ones bring hundreds of megabytes along.
 
 
-def _stt(settings: WorkerSettings) -> SpeechToText:
-    if key := settings.openai_stt_key:
+def _stt(settings: WorkerSettings, kind: str) -> SpeechToText:
+    if kind == "openai":
         from ai_worker.providers.openai_stt import OpenAiTranscription
 
-        return OpenAiTranscription(api_key=key, model=settings.openai_stt_model, base_url=settings.openai_base_url)
+        alone = len(settings.providers("stt")) == 1
+        return OpenAiTranscription(
+            api_key=_secret(settings.openai_api_key),
+            model=settings.openai_stt_model,
+            base_url=settings.openai_base_url,
+            longest_pause=5.0 if alone else LONGEST_PAUSE_S,
+        )
+    if kind == "elevenlabs":
+        from ai_worker.providers.elevenlabs_stt import ElevenLabsTranscription
+
+        return ElevenLabsTranscription(
+            api_key=_secret(settings.elevenlabs_api_key),
+            model=settings.elevenlabs_stt_model,
+            base_url=settings.elevenlabs_base_url,
+        )
     from ai_worker.providers.local_stt import LocalWhisper
 
     return LocalWhisper()
 
 
-async def _llm(settings: WorkerSettings, stack: AsyncExitStack) -> LanguageModel:
-    from ai_worker.providers.openai_chat import OpenAiChat
+def _llm(settings: WorkerSettings, kind: str) -> LanguageModel:
+    if kind == "openai":
+        from ai_worker.providers.openai_chat import OpenAiChat
 
-    if key := settings.openai_llm_key:
         return OpenAiChat(
-            api_key=key,
+            api_key=_secret(settings.openai_api_key),
             model=settings.openai_llm_model,
             base_url=settings.openai_base_url,
             max_tokens=settings.llm_max_tokens,
         )
-    from ai_worker.providers.local_llm import LocalLlamaServer
+    from ai_worker.providers.local_chat import LocalLlama
 
-    path = str(settings.local_llm_path) if settings.local_llm_path else None
-    threads, parallel = settings.local_llm_threads, settings.local_llm_parallel
-    server = await asyncio.to_thread(LocalLlamaServer.start, path, threads, parallel)
-    stack.push_async_callback(asyncio.to_thread, server.close)
-    return OpenAiChat(
-        api_key="local",
-        model="local",
-        name="local-llama",
-        base_url=server.base_url,
+    return LocalLlama(
+        model_path=str(settings.local_llm_path) if settings.local_llm_path else None,
+        threads=settings.local_llm_threads,
+        parallel=settings.local_llm_parallel,
         # A small model that goes on talks nonsense; its sampling is the server's default.
         max_tokens=min(60, settings.llm_max_tokens),
     )
 
 
-def _tts(settings: WorkerSettings) -> TextToSpeech:
-    if key := settings.elevenlabs_tts_key:
+def _tts(settings: WorkerSettings, kind: str) -> TextToSpeech:
+    if kind == "elevenlabs":
         from ai_worker.providers.elevenlabs_tts import ElevenLabsSpeech
 
         return ElevenLabsSpeech(
-            api_key=key,
+            api_key=_secret(settings.elevenlabs_api_key),
             model=settings.elevenlabs_model,
             default_voice=settings.elevenlabs_voice,
             base_url=settings.elevenlabs_base_url,
         )
+    if kind == "openai":
+        from ai_worker.providers.openai_tts import OpenAiSpeech
+
+        return OpenAiSpeech(
+            api_key=_secret(settings.openai_api_key),
+            model=settings.openai_tts_model,
+            default_voice=settings.openai_tts_voice,
+            base_url=settings.openai_base_url,
+        )
     from ai_worker.providers.local_tts import LocalHibari
 
     return LocalHibari()
+
+
+def _secret(key: SecretStr | None) -> str:
+    return key.get_secret_value() if key else ""

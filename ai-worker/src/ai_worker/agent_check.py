@@ -1,0 +1,42 @@
+"""`ai-worker check-agents [DIR]`: are the agents' files right? For whoever writes them, and for CI."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ai_worker.agents import Agent, AgentError, load_agents
+from ai_worker.tools import missing_secrets
+
+
+def check_agents(argv: Sequence[str]) -> int:
+    """One line for each agent on stdout, or for each problem on stderr. The exit code: 0, or 1 for problems."""
+    parser = argparse.ArgumentParser("ai-worker check-agents", description="Check the agents' files of a folder.")
+    parser.add_argument(
+        "directory",
+        metavar="DIR",
+        nargs="?",
+        type=Path,
+        default=Path(os.environ.get("AGENTS_DIR") or "agents"),
+        help="the folder (AGENTS_DIR, else agents)",
+    )
+    directory: Path = parser.parse_args(argv).directory
+    try:
+        book = load_agents(directory)
+    except AgentError as error:
+        sys.stderr.writelines(f"{problem}\n" for problem in error.problems)
+        return 1
+    for path, agent in book.files.items():
+        sys.stdout.write(f"{path}: OK: {_summary(agent)}\n")
+    # Not a mistake in a file: the machine that checks is seldom the one that calls.
+    sys.stderr.writelines(f"note: {line}\n" for line in missing_secrets(book.agents, os.environ))
+    return 0
+
+
+def _summary(agent: Agent) -> str:
+    numbers = [*agent.numbers, *(["all other numbers"] if agent.is_default else [])]
+    tools = ", ".join(agent.tool_names) or "none"
+    return f"{agent.name} answers {', '.join(numbers)}; tools: {tools}"

@@ -1,0 +1,180 @@
+"""Several providers of one seam as one provider: the next takes over within the same turn."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import structlog
+
+from ai_worker.providers.attempts import Attempts, Clock, Counts, Link
+from ai_worker.providers.base import (
+    ChatMessage,
+    LanguageModel,
+    ProviderDenied,
+    ProviderError,
+    ProviderRefused,
+    SpeechToText,
+    TextDelta,
+    TextToSpeech,
+    ToolCall,
+    ToolSpec,
+    Transcript,
+)
+from ai_worker.settings import Seam
+
+# A long utterance takes longer to transcribe: this much of its own length.
+SECONDS_PER_SECOND_OF_AUDIO = 0.05
+
+log = structlog.get_logger()
+
+
+class _Provider(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    async def warm(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+P = TypeVar("P", bound=_Provider)
+
+
+class _Chain(Generic[P]):
+    """`links` in the order of preference; `deadline` (s) after which the next one takes over, while there is one."""
+
+    seam: Seam
+
+    def __init__(
+        self, links: Sequence[Link[P]], *, deadline: float, counts: Counts | None = None, clock: Clock = time.monotonic
+    ) -> None:
+        self._links = tuple(links)
+        self._deadline = deadline
+        self._counts = Counts() if counts is None else counts
+        self._clock = clock
+
+    @property
+    def name(self) -> str:
+        """The provider that the next request goes to."""
+        now = self._clock()
+        return next((link for link in self._links if link.breaker.admits(now)), self._links[0]).provider.name
+
+    def state(self) -> dict[str, Any]:
+        """For heartbeats: by provider, in order, whether it is kept out, and for how many more seconds."""
+        now = self._clock()
+        return {
+            link.provider.name: {"state": link.breaker.state(now), "out_for_s": round(link.breaker.out_for(now), 1)}
+            for link in self._links
+        }
+
+    def first(self) -> Self:
+        """The preferred provider alone, with the same breaker."""
+        return type(self)(self._links[:1], deadline=self._deadline, counts=self._counts, clock=self._clock)
+
+    async def warm(self) -> None:
+        """The preferred provider only. Raises ProviderError."""
+        await self._links[0].provider.warm()
+
+    async def warm_others(self) -> None:
+        """The providers that may take over. One that is away stays in the chain; one that denies us is kept out."""
+        for link in self._links[1:]:
+            try:
+                await link.provider.warm()
+            except ProviderError as error:
+                if isinstance(error, ProviderDenied):
+                    link.breaker.denied(link.breaker.force(), self._clock())
+                level = log.error if isinstance(error, ProviderRefused) else log.warning
+                level("a fallback provider is not ready", seam=self.seam, error=str(error))
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(link.provider.aclose() for link in self._links))
+
+    def _attempts(self) -> Attempts[P]:
+        return Attempts(self.seam, self._links, self._counts, self._clock)
+
+
+class SttChain(_Chain[SpeechToText]):
+    """A SpeechToText. The deadline is for the whole transcript, plus 5 % of the utterance's length."""
+
+    seam = "stt"
+
+    async def transcribe(self, pcm: bytes, sample_rate: int, *, language: str) -> Transcript:
+        deadline = self._deadline + SECONDS_PER_SECOND_OF_AUDIO * len(pcm) / (2 * sample_rate)
+        attempts = self._attempts()
+        for attempt in attempts:
+            with attempt:
+                async with attempt.within("the transcript", deadline):
+                    return await attempt.provider.transcribe(pcm, sample_rate, language=_iso_639(language))
+        raise attempts.error
+
+
+class LlmChain(_Chain[LanguageModel]):
+    """A LanguageModel. The deadline is for the first text or tool call.
+
+    Once something was given out, a failure is raised: another model would begin another answer.
+    """
+
+    seam = "llm"
+
+    async def stream(
+        self, messages: Sequence[ChatMessage], *, tools: Sequence[ToolSpec] = ()
+    ) -> AsyncGenerator[TextDelta | ToolCall, None]:
+        attempts = self._attempts()
+        for attempt in attempts:
+            with attempt:
+                async with aclosing(attempt.provider.stream(messages, tools=tools)) as deltas:
+                    delta = await attempt.first_within(deltas, "the first token", self._deadline)
+                    while delta is not None:
+                        attempt.begun = True
+                        yield delta
+                        delta = await anext(deltas, None)
+                return
+        raise attempts.error
+
+
+class TtsChain(_Chain[TextToSpeech]):
+    """A TextToSpeech. The deadline is for the first audio; later, for what the caller would have to wait for audio.
+
+    Once a part of the sentence was given out, a failure is raised: nobody knows at which word it broke off, so going
+    on is for who knows what the caller heard. A voice is for the preferred provider, the others use their own; or it
+    names each provider's, as in "elevenlabs=JBFqnCBsd6RMkjVDRZzb, openai=coral".
+    """
+
+    seam = "tts"
+
+    async def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
+        attempts = self._attempts()
+        for attempt in attempts:
+            with attempt:
+                speech = attempt.provider.stream(
+                    text,
+                    sample_rate=sample_rate,
+                    voice=self._voice(voice, attempt.kind),
+                    language=_iso_639(language),
+                )
+                async with aclosing(speech):
+                    piece = await attempt.first_within(speech, "the first audio", self._deadline)
+                    heard_until = self._clock()
+                    while piece is not None:
+                        attempt.begun = True
+                        yield piece
+                        heard_until += len(piece) / (2 * sample_rate)
+                        allowed = heard_until - self._clock() + self._deadline
+                        piece = await attempt.first_within(speech, "the next audio", round(allowed, 3))
+                return
+        raise attempts.error
+
+    def _voice(self, voice: str, kind: str) -> str:
+        if "=" not in voice:
+            return voice if kind == self._links[0].kind else ""
+        named = (part.partition("=") for part in voice.split(","))
+        return next((name.strip() for provider, _, name in named if provider.strip() == kind), "")
+
+
+def _iso_639(language: str) -> str:
+    """An agent's language without its region: "en-US" is "en"."""
+    return language.partition("-")[0]

@@ -1,0 +1,234 @@
+"""The language model's tools: run once, waited for with a word, told of to the model, followed by what they ask for."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TypeVar
+
+from ai_worker.conversation import actions as act
+from ai_worker.conversation import events as ev
+from ai_worker.conversation.history import History
+from ai_worker.conversation.machine import Conversation
+from ai_worker.conversation.persona import Persona, Scripted
+from ai_worker.providers.base import ChatMessage, ToolCall, ToolSpec
+from callbus import transcript
+
+A = TypeVar("A", bound=act.Action)
+
+LOOKUP = ToolSpec("lookup", "Look an order up.", {"type": "object", "properties": {}})
+PERSONA = Persona(
+    greeting="Hello, how can I help you?",
+    instructions="Be brief.",
+    tools=(LOOKUP,),
+    fillers={"lookup": "Let me look that up."},
+    fallback_number="33100000000",
+)
+CALL = ToolCall("call_1", "lookup", '{"order": "7"}')
+
+
+class Driver:
+    """Plays everybody around the conversation, by hand; what is said is heard at once, unless `deaf`."""
+
+    def __init__(self, history: History | None = None, prefix: str = "1", persona: Persona = PERSONA) -> None:
+        self.conversation = Conversation(persona, history=history, prefix=prefix)
+        self.now = 1000.0
+        self.actions: list[act.Action] = []
+        self.deaf = False
+
+    def tell(self, event: ev.Event) -> list[act.Action]:
+        actions = self.conversation.handle(event, self.now)
+        self.actions += actions
+        for action in actions:
+            if isinstance(action, act.Say) and not self.deaf:
+                self.hear(action)
+        return actions
+
+    def hear(self, said: act.Say) -> None:
+        for state in ("started", "finished", "idle"):
+            self.tell(ev.Played(state, said.segment, 1000, 1000, self.now))
+
+    def later(self, seconds: float) -> None:
+        """Let time pass, timer by timer."""
+        until = self.now + seconds
+        while (wake := self.conversation.next_wake) is not None and wake <= until:
+            self.now = max(self.now, wake)
+            self.tell(ev.Tick())
+        self.now = until
+
+    def caller_says(self, words: str) -> None:
+        self.tell(ev.SpeechStarted(1000, 200))
+        self.tell(ev.SpeechSustained())
+        self.tell(ev.SpeechStopped(2000, 200, self.now))
+        [request] = [action for action in self.actions if isinstance(action, act.Transcribe)][-1:]
+        self.tell(ev.Transcribed(request.utterance, request.revision, words))
+        self.later(3.0)
+
+    def of(self, kind: type[A]) -> list[A]:
+        return [action for action in self.actions if isinstance(action, kind)]
+
+    @property
+    def thought(self) -> act.Think:
+        return self.of(act.Think)[-1]
+
+    @property
+    def entries(self) -> list[transcript.Entry]:
+        return [action.entry for action in self.of(act.Write)]
+
+    def asked_for_a_tool(self) -> None:
+        self.tell(ev.Begin())
+        self.caller_says("Where is my order?")
+        self.tell(ev.ToolAsked(self.thought.reply, CALL))
+        self.tell(ev.ReplyDone(self.thought.reply))
+
+
+def said(driver: Driver) -> list[str]:
+    return [action.text for action in driver.of(act.Say)]
+
+
+def test_a_tools_result_goes_to_the_model_which_answers() -> None:
+    driver = Driver()
+    driver.asked_for_a_tool()
+    assert driver.thought.tools == (LOOKUP,)
+    assert driver.of(act.UseTool) == [act.UseTool(CALL)]
+    driver.tell(ev.ToolDone("call_1", '{"status": "on its way"}'))
+    assert driver.thought.messages[-2:] == (
+        ChatMessage("assistant", "", (CALL,)),
+        ChatMessage("tool", '{"status": "on its way"}', tool_call_id="call_1"),
+    )
+    driver.tell(ev.ReplyText(driver.thought.reply, "It is on its way to you."))
+    driver.tell(ev.ReplyDone(driver.thought.reply))
+    assert said(driver)[-1] == "It is on its way to you."
+    states = [entry.state for entry in driver.entries if isinstance(entry, transcript.ToolUsed)]
+    assert states == ["asked", "done"]
+
+
+def test_a_slow_tool_is_waited_for_with_a_word_and_a_dead_one_not_for_ever() -> None:
+    driver = Driver()
+    driver.asked_for_a_tool()
+    driver.later(1.0)
+    assert said(driver)[-1] == "Let me look that up."
+    driver.later(30.0)
+    assert len(driver.of(act.UseTool)) == 1
+    assert "did not answer in time" in driver.thought.messages[-2].content
+    # Its answer comes after all: nothing is done with it.
+    thoughts = len(driver.of(act.Think))
+    driver.tell(ev.ToolDone("call_1", "late"))
+    assert len(driver.of(act.Think)) == thoughts
+
+
+def test_a_quick_tool_needs_no_filler() -> None:
+    driver = Driver()
+    driver.asked_for_a_tool()
+    driver.later(0.5)
+    driver.tell(ev.ToolDone("call_1", "done"))
+    driver.later(2.0)
+    assert "Let me look that up." not in said(driver)
+
+
+def test_a_transfer_follows_when_its_announcement_was_heard() -> None:
+    driver = Driver()
+    driver.asked_for_a_tool()
+    driver.deaf = True
+    driver.tell(ev.ToolDone("call_1", "soon", Scripted("I will put you through.", "transfer", "33187654321")))
+    announcement = driver.of(act.Say)[-1]
+    assert announcement.text == "I will put you through."
+    assert driver.of(act.Act) == []
+    driver.hear(announcement)
+    [transfer] = driver.of(act.Act)
+    assert (transfer.kind, transfer.argument) == ("transfer", "33187654321")
+
+
+def test_an_interrupted_announcement_is_no_transfer() -> None:
+    driver = Driver()
+    driver.asked_for_a_tool()
+    driver.deaf = True
+    driver.tell(ev.ToolDone("call_1", "soon", Scripted("I will put you through now.", "transfer", "33187654321")))
+    driver.tell(ev.Played("started", driver.of(act.Say)[-1].segment, 0, 2000, driver.now))
+    driver.caller_says("No, please wait.")
+    driver.later(5.0)
+    assert [action for action in driver.of(act.Act) if action.kind == "transfer"] == []
+
+
+def test_what_a_tool_did_is_known_even_when_the_caller_has_gone_on() -> None:
+    driver = Driver()
+    driver.asked_for_a_tool()
+    driver.caller_says("Never mind, what time is it?")
+    driver.tell(ev.ToolDone("call_1", "cancelled order 7"))
+    driver.tell(ev.ReplyText(driver.thought.reply, "It is noon."))
+    driver.tell(ev.ReplyDone(driver.thought.reply))
+    driver.caller_says("And my order?")
+    contents = [message.content for message in driver.thought.messages]
+    assert "cancelled order 7" in contents
+    assert driver.thought.messages[-1].content == "And my order?"
+
+
+def test_a_call_id_that_comes_again_is_not_run_again() -> None:
+    driver = Driver()
+    driver.asked_for_a_tool()
+    driver.tell(ev.ToolDone("call_1", "done"))
+    driver.tell(ev.ToolAsked(driver.thought.reply, CALL))
+    driver.tell(ev.ReplyText(driver.thought.reply, "All is well."))
+    driver.tell(ev.ReplyDone(driver.thought.reply))
+    assert driver.of(act.UseTool) == [act.UseTool(CALL)]
+    assert said(driver)[-1] == "All is well."
+
+
+def test_a_model_that_only_calls_tools_is_stopped_and_excused() -> None:
+    driver = Driver()
+    driver.asked_for_a_tool()
+    for number in range(2, 12):
+        done = driver.of(act.UseTool)[-1].call.id
+        driver.tell(ev.ToolDone(done, "done"))
+        driver.tell(ev.ToolAsked(driver.thought.reply, dataclasses.replace(CALL, id=f"call_{number}")))
+        driver.tell(ev.ReplyDone(driver.thought.reply))
+    assert len(driver.of(act.UseTool)) == 4
+    assert said(driver)[-1] == PERSONA.apology
+
+
+def test_a_successor_knows_the_result_and_does_not_run_the_tool_again() -> None:
+    first = Driver()
+    first.asked_for_a_tool()
+    for entries, known in (
+        (first.entries, False),
+        ([*first.entries, transcript.ToolUsed(1.0, 1, "call_1", "lookup", CALL.arguments, "done", "on its way")], True),
+    ):
+        second = Driver(History.rebuilt(entries), prefix="2")
+        second.tell(ev.Begin(30.0))
+        second.tell(ev.Played("idle", "", 0, 0, second.now))
+        assert second.of(act.UseTool) == []
+        result = second.thought.messages[-1]
+        assert result.role == "tool"
+        assert ("on its way" in result.content) is known
+        assert ("not known" in result.content) is not known
+
+
+def test_a_notice_is_said_to_its_end() -> None:
+    notice = dataclasses.replace(PERSONA, notice="This call may be recorded.")
+    driver = Driver(persona=notice)
+    driver.deaf = True
+    driver.tell(ev.Begin())
+    driver.tell(ev.Played("started", driver.of(act.Say)[0].segment, 0, 2000, driver.now))
+    driver.tell(ev.SpeechStarted(1000, 200))
+    driver.tell(ev.SpeechSustained())
+    assert driver.of(act.StopSpeaking) == []
+    assert said(driver) == ["Hello, how can I help you?", "This call may be recorded."]
+
+
+def test_out_of_hours_the_opening_stands_in_for_the_greeting() -> None:
+    closed = dataclasses.replace(PERSONA, opening=Scripted("We are closed. Goodbye.", "hangup"))
+    driver = Driver(persona=closed)
+    driver.tell(ev.Begin())
+    assert said(driver) == ["We are closed. Goodbye."]
+    assert [action.kind for action in driver.of(act.Act)] == ["hangup"]
+
+
+def test_after_the_most_turns_the_bot_says_goodbye() -> None:
+    short = dataclasses.replace(PERSONA, most_turns=1)
+    driver = Driver(persona=short)
+    driver.tell(ev.Begin())
+    driver.caller_says("One question.")
+    driver.tell(ev.ReplyText(driver.thought.reply, "One answer, gladly given."))
+    driver.tell(ev.ReplyDone(driver.thought.reply))
+    driver.caller_says("Another question.")
+    assert said(driver)[-1] == short.goodbye
+    assert [action.kind for action in driver.of(act.Act)] == ["hangup"]
