@@ -174,7 +174,9 @@ class PlayoutClock:
         wakes = []
         if self._sent:
             piece = self._sent[0]
-            wakes.append(piece.start + (piece.offset + piece.spans[0][1]) / self._bytes_per_s)
+            segment, length = piece.spans[0]
+            heard_until = piece.offset + (length if segment.started else 0)
+            wakes.append(piece.start + heard_until / self._bytes_per_s)
             if len(self._sent) == 1 and self._file_from is None and self._ready():
                 wakes.append(piece.end - REFILL_S)
         elif self._quiet_since is not None and self._abandoned() is not None:
