@@ -113,3 +113,13 @@ def test_an_action_is_pending_until_it_is_done_or_dropped() -> None:
 def test_the_end_is_known() -> None:
     history = History.rebuilt([*entries(resumed=True), transcript.Finished(9.0, "caller_left", "closed")])
     assert (history.outcome, history.finished) == ("caller_left", True)
+
+
+def test_a_number_takes_as_long_as_its_words() -> None:
+    text = "Please call 0184800000 today, thank you."
+    segment = Segment("1.1", text, 1)
+    segment.synthesised_ms = 8000
+    # The ten figures take most of the time: a third of the way in, none of what follows them has been said.
+    assert segment.heard_by(2700, 8000) == "Please call"
+    assert segment.heard_by(7300, 8000).startswith("Please call 0184800000")
+    assert segment.heard_by(8000, 8000) == text

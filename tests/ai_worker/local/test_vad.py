@@ -155,16 +155,6 @@ def test_a_window_carries_the_end_of_the_one_before() -> None:
     assert second == pcm[512 - 64 :]
 
 
-def test_lost_audio_moves_the_clock_and_gives_up_half_a_window() -> None:
-    session = VadSession(8000)
-    session.push(bytes(320))
-    session.seek(20)
-    assert session.position_ms == 20
-    session.seek(100)
-    windows = session.push(b"\1\0" * 256)
-    assert [(at_ms, window[64:]) for at_ms, window in windows] == [(100, b"\1\0" * 256)]
-
-
 @pytest.mark.parametrize("sample_rate", [0, 11025, 48000])
 def test_a_rate_that_the_model_does_not_know_is_refused(sample_rate: int) -> None:
     with pytest.raises(ValueError, match=f"{sample_rate} Hz"):

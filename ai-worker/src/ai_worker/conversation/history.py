@@ -9,6 +9,7 @@ from typing import Literal
 
 from ai_worker.conversation.actions import OUTCOMES, LineAction
 from ai_worker.providers.base import ChatMessage, ToolCall
+from ai_worker.saying import spoken
 from callbus import transcript
 
 # How long speech is when its audio is not all there yet: a middling speaker's ms for one character.
@@ -46,12 +47,18 @@ class Segment:
         """The words that the caller has not heard, in this segment or another one."""
         return "" if self.continued else self.text[len(self.heard or "") :].strip()
 
-    def heard_by(self, heard_ms: int, total_ms: int) -> str:
-        """The words that were heard whole after `heard_ms`; `total_ms` of audio had arrived by then."""
-        length = self.synthesised_ms or max(total_ms, len(self.text) * MS_PER_CHAR)
+    def heard_by(self, heard_ms: int, total_ms: int, language: str = "en") -> str:
+        """The words that were heard whole after `heard_ms`; `total_ms` of audio had arrived by then.
+
+        A number takes as long as its words take, so the place is looked for in the text as it was said.
+        """
+        said = spoken(self.text, language)
+        length = self.synthesised_ms or max(total_ms, len(said.text) * MS_PER_CHAR)
         if heard_ms <= 0 or length <= 0:
             return ""
-        reached = math.floor(len(self.text) * heard_ms / length)
+        if heard_ms >= length:
+            return self.text
+        reached = said.original_prefix(math.floor(len(said.text) * heard_ms / length))
         if reached >= len(self.text):
             return self.text
         # A word that was cut in the middle was not heard.

@@ -188,7 +188,7 @@ class Mouth:
         if event.state == "finished" and not segment.failed:
             heard = segment.text
         else:
-            heard = segment.heard_by(event.heard_ms, event.total_ms)
+            heard = segment.heard_by(event.heard_ms, event.total_ms, self._context.persona.language)
         self._settle(segment, heard, interrupted=heard != segment.text)
         if event.state == "cut" and event.segment not in self._stopped and self.reply:
             # Nobody here asked for it: the line was lost. The rest waits for its return.

@@ -28,6 +28,7 @@ class Persona:
     """One bot. Texts may be several sentences; an empty one is not said."""
 
     greeting: str
+    language: str = "en"
     notice: str = ""
     """Said after the greeting; a greeting with a notice can't be interrupted."""
     opening: Scripted | None = None

@@ -27,12 +27,6 @@ class VadSession:
         waiting = len(self._pending) - self._context_bytes
         return self._at_ms + waiting * WINDOW_MS // self._window_bytes
 
-    def seek(self, at_ms: int) -> None:
-        """The next sample's media time is `at_ms`: audio was lost before it, and an unfinished window is given up."""
-        if at_ms != self.position_ms:
-            self._pending = self._pending[: self._context_bytes]
-            self._at_ms = at_ms
-
     def push(self, pcm: bytes) -> list[tuple[int, bytes]]:
         """The windows that `pcm` completes: (media time of its first sample in ms, the window with its context)."""
         if len(pcm) % 2:
