@@ -79,15 +79,19 @@ async def test_the_model_looks_up_an_order_and_transfers(tmp_path: Path, voice: 
             record = await record_of(stack, report.call_id)
             logs = "".join(path.read_text() for path in (stack.directory / "logs").iterdir())
 
-    # The first attempt would have led out of the file's path: it was refused, and the model told so. Then asked, once.
-    assert desk.requests == ["/orders/7"]
-    assert desk.keys == ["Bearer a-key-of-the-order-desk"]
+    tools = [tool for turn in record["turns"] for tool in turn["tools"]]
+    # The first attempt would have led out of the file's path: it was refused, and the model told so. The next one was
+    # sent, once (a caller who pauses may be answered twice: then there are two of each).
+    refused = [tool for tool in tools if "was not called" in (tool["result"] or "")]
+    sent = [tool for tool in tools if tool["name"] == "order_status" and tool not in refused]
+    assert refused
+    assert desk.requests == ["/orders/7"] * len(sent)
+    assert set(desk.keys) == {"Bearer a-key-of-the-order-desk"}
     assert "a-key-of-the-order-desk" not in logs + json.dumps(record)
     # The caller was not left in silence meanwhile, and heard the result; then the transfer, announced.
     heard = heard_text(record)
     assert heard.index("let me look that up") < heard.index("your order is on its way")
     assert "i will put you through to a colleague" in heard
-    lookups = [tool for turn in record["turns"] for tool in turn["tools"]]
-    assert [tool["name"] for tool in lookups] == ["order_status", "order_status", "transfer"]
-    assert "was not called" in lookups[0]["result"]
-    assert "on its way" in lookups[1]["result"]
+    assert "on its way" in sent[-1]["result"]
+    assert [tool["name"] for tool in tools].count("transfer") == 1
+    assert tools[-1]["name"] == "transfer"
