@@ -107,13 +107,27 @@ def test_a_slow_tool_is_waited_for_with_a_word_and_a_dead_one_not_for_ever() -> 
     driver.asked_for_a_tool()
     driver.later(1.0)
     assert said(driver)[-1] == "Let me look that up."
+    assert driver.of(act.UseTool) == [act.UseTool(CALL)]
     driver.later(30.0)
     assert len(driver.of(act.UseTool)) == 1
-    assert "did not answer in time" in driver.thought.messages[-2].content
+    assert "did not answer in time" in driver.thought.messages[-1].content
     # Its answer comes after all: nothing is done with it.
     thoughts = len(driver.of(act.Think))
     driver.tell(ev.ToolDone("call_1", "late"))
     assert len(driver.of(act.Think)) == thoughts
+
+
+def test_the_result_is_the_last_that_the_model_sees_whatever_was_said_meanwhile() -> None:
+    driver = Driver()
+    driver.asked_for_a_tool()
+    driver.later(1.0)
+    driver.tell(ev.ToolDone("call_1", "on its way"))
+    said_while_waiting, result = driver.thought.messages[-2:]
+    assert said_while_waiting == ChatMessage("assistant", "Let me look that up.", (CALL,))
+    assert result == ChatMessage("tool", "on its way", tool_call_id="call_1")
+    # A successor sees the same.
+    rebuilt = History.rebuilt(driver.entries).messages("Be brief.")
+    assert rebuilt == driver.thought.messages
 
 
 def test_a_quick_tool_needs_no_filler() -> None:

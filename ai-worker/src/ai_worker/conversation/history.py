@@ -116,6 +116,21 @@ class History:
         exchange = self.exchanges[call.id] = Exchange(call)
         self.said.append(exchange)
 
+    def answered(self, tool_call_id: str, result: str) -> Exchange | None:
+        """A tool's result, once; None for one that was known already, or never asked for.
+
+        What the bot said while it waited ("one moment, please") then stands before the call: for the model, the result
+        is what came last, and it is to go on from there.
+        """
+        exchange = self.exchanges.get(tool_call_id)
+        if exchange is None or exchange.result is not None:
+            return None
+        exchange.result = result
+        place = next(index for index, item in enumerate(self.said) if item is exchange)
+        if not any(isinstance(item, str) for item in self.said[place:]):
+            self.said.append(self.said.pop(place))
+        return exchange
+
     @property
     def unsettled(self) -> list[Segment]:
         """Sentences of which it is not known whether they were heard."""
@@ -192,8 +207,7 @@ class History:
                 case transcript.ToolUsed(state="asked"):
                     history.asked(ToolCall(entry.tool_call_id, entry.name, entry.arguments))
                 case transcript.ToolUsed():
-                    if exchange := history.exchanges.get(entry.tool_call_id):
-                        exchange.result = entry.result
+                    history.answered(entry.tool_call_id, entry.result)
                 case transcript.Finished():
                     history.outcome, history.finished = entry.outcome, True
                 case _:

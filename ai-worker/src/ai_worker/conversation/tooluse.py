@@ -41,10 +41,9 @@ class ToolUse:
 
         What comes after the caller has gone on is kept too: the model must know what was done.
         """
-        exchange = self._context.history.exchanges.get(event.tool_call_id)
-        if exchange is None or exchange.result is not None:
+        exchange = self._context.history.answered(event.tool_call_id, event.text)
+        if exchange is None:
             return None
-        exchange.result = event.text
         self._write(exchange.call, "done", event.text)
         if reply is None or reply.working.pop(event.tool_call_id, None) is None:
             return None
