@@ -29,7 +29,7 @@ from support.fake_providers import (
     tone,
 )
 
-DEADLINE = 0.5
+DEADLINE = 1.0
 # From the failure to the next server's answer.
 LONGEST_GAP = 1.0
 SENTENCE = "You can keep it for three weeks."

@@ -242,12 +242,12 @@ async def test_a_missing_end_of_stream_does_not_spoil_a_whole_answer(
 
 async def test_a_slow_model_may_take_its_time_between_tokens(openai_server: FakeOpenAI) -> None:
     openai_server.answer = lambda messages: "One two three four five six."
-    openai_server.fail_next(SlowDrip(seconds=0.09))
+    openai_server.fail_next(SlowDrip(seconds=0.2))
     chat = OpenAiChat(
         api_key=openai_server.api_key,
         base_url=openai_server.base_url,
-        first_token_timeout=0.6,
-        between_tokens_timeout=0.4,
+        first_token_timeout=1.2,
+        between_tokens_timeout=1.2,
     )
     # Longer in all than any of its deadlines.
     assert (await collect(chat))[0] == "One two three four five six."

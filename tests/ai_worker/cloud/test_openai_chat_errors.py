@@ -115,11 +115,13 @@ async def test_an_error_within_the_stream(openai_server: FakeOpenAI, code: str |
 )
 async def test_a_stall_is_a_timeout(openai_server: FakeOpenAI, hold: HoldAfter, awaited: str) -> None:
     began = time.monotonic()
-    error, _ = await failure_of(openai_server, hold, first_token_timeout=0.6, between_tokens_timeout=0.3)
+    # What is to come in time has time enough on a busy machine.
+    first = 0.6 if "first" in awaited else 10.0
+    error, _ = await failure_of(openai_server, hold, first_token_timeout=first, between_tokens_timeout=0.3)
 
     assert isinstance(error, ProviderTimeout)
     assert error.reason == awaited
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     async with asyncio.timeout(1):
         await openai_server.requests[0].disconnected.wait()
 

@@ -153,10 +153,10 @@ async def test_a_transcript_that_does_not_come_in_time(openai_server: FakeOpenAI
 
 async def test_the_second_attempt_has_what_is_left_of_the_time(openai_server: FakeOpenAI) -> None:
     began = time.monotonic()
-    error = await failure_of(openai_server, Refuse(500), HoldAfter(0), timeout=0.9)
+    error = await failure_of(openai_server, Refuse(500), HoldAfter(0), timeout=2.0)
 
     assert isinstance(error, ProviderTimeout)
-    assert 0.85 < time.monotonic() - began < 3
+    assert 1.95 < time.monotonic() - began < 6
     assert len(openai_server.requests) == 2
 
 
