@@ -147,3 +147,30 @@ async def test_numbers_reach_every_voice_as_people_say_them(tts: SteppedTts) -> 
     [asked] = tts.asked
     assert "84" not in asked
     assert asked.startswith("Call ")
+
+
+async def test_the_providers_are_told_the_language_without_its_region() -> None:
+    told: list[str] = []
+
+    class Attentive(SteppedTts):
+        async def stream(
+            self, text: str, *, sample_rate: int, voice: str, language: str
+        ) -> AsyncGenerator[bytes, None]:
+            told.append(language)
+            yield bytes(160)
+
+    american = AGENT.model_copy(update={"language": "en-US"})
+    speech = PreparedSpeech(Attentive())
+    await speech.prepare([american], sample_rate=8000)
+    made = len(told)
+    heard: list[bytes] = []
+    voice = Voice(speech, american, 8000, lambda segment, pcm, last: heard.append(pcm), lambda event: None)
+    running = asyncio.create_task(voice.run())
+    voice.say(Say("1.1", AGENT.greeting))
+    voice.say(Say("1.2", "Something that was not prepared."))
+    await until(lambda: len(heard) == 4)
+    assert set(told) == {"en"}
+    # What was prepared was found again.
+    assert len(told) == made + 1
+    running.cancel()
+    await asyncio.wait([running])

@@ -119,6 +119,11 @@ class Agent(BaseModel):
         return self.default or not self.numbers
 
     @property
+    def language_code(self) -> str:
+        """ISO 639-1, as the providers take it: without the region."""
+        return self.language.partition("-")[0]
+
+    @property
     def max_call_minutes(self) -> int:
         """The longest call, in minutes."""
         return self.limits.max_call_minutes or self.call_minutes or 30

@@ -85,10 +85,6 @@ class CallTask:
         # One clock that reads like epoch seconds and never goes back, whatever happens to the machine's.
         self._clock_offset = time.time() - time.monotonic()
 
-    @property
-    def state(self) -> str:
-        return self._conversation.state
-
     async def run(self) -> act.Finish:
         """Live through the call. Ends early, by an exception, only for a fault of this program."""
         # Events come from other tasks; what they start still belongs to this call, in the logs too.
@@ -219,7 +215,9 @@ class CallTask:
 
     async def _understand(self, key: _Revision, pcm: bytes) -> None:
         try:
-            answer = await self._providers.stt.transcribe(pcm, self.hearing.sample_rate, language=self._agent.language)
+            answer = await self._providers.stt.transcribe(
+                pcm, self.hearing.sample_rate, language=self._agent.language_code
+            )
             self.tell(ev.Transcribed(*key, answer.text))
         except ProviderError as error:
             log.warning("speech-to-text failed", call_id=self.lease.call_id, error=str(error))

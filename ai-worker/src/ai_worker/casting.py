@@ -34,7 +34,7 @@ def persona_of(agent: Agent, tools: ToolBox, *, begun: datetime) -> Persona:
         greeting = f"{greeting} {outside.say or ''}".strip()
     return Persona(
         greeting=greeting,
-        language=agent.language,
+        language=agent.language_code,
         notice=agent.notice or "",
         opening=_opening(agent, outside),
         instructions=agent.instructions.strip(),

@@ -35,7 +35,8 @@ class PreparedSpeech:
         for agent in agents:
             for text in agent.fixed_texts:
                 for sentence in split_sentences(text):
-                    key = (spoken(sentence, agent.language).text, sample_rate, agent.voice, agent.language)
+                    language = agent.language_code
+                    key = (spoken(sentence, language).text, sample_rate, agent.voice, language)
                     if key not in self._prepared:
                         self._prepared[key] = b"".join([pcm async for pcm in _speak(self._made_by, *key)])
 

@@ -67,7 +67,7 @@ class Voice:
                 sentence.text,
                 sample_rate=self._sample_rate,
                 voice=self._agent.voice,
-                language=self._agent.language,
+                language=self._agent.language_code,
             )
             async with aclosing(speech):
                 async for pcm in speech:

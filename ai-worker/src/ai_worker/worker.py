@@ -67,7 +67,7 @@ class Worker:
         self._drain_timeout = drain_timeout
         self._claims = Claims(broker, self.id)
         self._reader = MediaReader(broker, vad)
-        self._running: dict[Lease, tuple[asyncio.Task[None], CallTask | None]] = {}
+        self._running: dict[Lease, asyncio.Task[None]] = {}
         self._room = asyncio.Event()
         self._room.set()
         self._draining = False
@@ -138,7 +138,7 @@ class Worker:
         if lease is None:
             return
         task = asyncio.create_task(self._live(lease), name=f"call {lease.call_id}")
-        self._running[lease] = (task, None)
+        self._running[lease] = task
         self._calls_total += 1
         task.add_done_callback(lambda _: self._gone(lease))
         if len(self._running) >= self._capacity:
@@ -156,15 +156,14 @@ class Worker:
             except BusUnavailable:
                 continue
             for lease in lost:
-                if held := self._running.get(lease):
+                if task := self._running.get(lease):
                     log.warning("another worker took the call", call_id=lease.call_id, epoch=lease.epoch)
-                    held[0].cancel()
+                    task.cancel()
 
     async def _drain(self) -> None:
-        tasks = [task for task, _ in self._running.values()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=self._drain_timeout)
-        for lease, (task, _) in list(self._running.items()):
+        if self._running:
+            await asyncio.wait(list(self._running.values()), timeout=self._drain_timeout)
+        for lease, task in list(self._running.items()):
             task.cancel()
             await asyncio.wait([task])
             await self._claims.release(lease)
@@ -191,7 +190,6 @@ class Worker:
             await self._give_up(lease, agent, state)
             return
         call, after = await self._prepare(lease, agent, state)
-        self._running[lease] = (self._running[lease][0], call)
         self._reader.add(call, after)
         try:
             finish = await call.run()
