@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -16,7 +15,6 @@ async def nothing_left() -> AsyncIterator[None]:
     """Fails when a test leaves a task behind; unclosed sockets are warnings, and those are errors."""
     before = asyncio.all_tasks()
     yield
-    gc.collect(1)  # what the test made is young; a full collection takes longer than most of these tests
     before.add(asyncio.current_task())  # type: ignore[arg-type]
     try:
         async with asyncio.timeout(2):
