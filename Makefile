@@ -1,6 +1,6 @@
 # Every target sets up what it needs by itself; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev call test test-containers lint format up down lock clean
+.PHONY: help setup demo dev call test test-containers bench lint format up down lock clean
 
 # Flags for pytest, as in: make test PYTEST_ARGS="-k playout -x"
 PYTEST_ARGS ?=
@@ -8,6 +8,8 @@ PYTEST_ARGS ?=
 TEST_JOBS ?= 3
 # Flags for the script of one call, as in: make call CALL_ARGS="--script my-call.yaml"
 CALL_ARGS ?=
+# What `make bench` measures: overhead, barge-in, chaos, moments or all; and its flags, such as "overhead --seed 2"
+BENCH ?= all
 # How many workers `make dev` and `make up` start.
 WORKERS ?= 1
 
@@ -34,6 +36,9 @@ test: setup ## every test that needs no Docker (PYTEST_ARGS=…)
 
 test-containers: setup ## builds the images and places a call through docker compose; skips, saying so, without an engine
 	@$(BIN)/pytest tests/containers $(PYTEST_ARGS)
+
+bench: setup ## measures latency, barge-in, provider chaos and turn-taking against the goals; ten minutes (BENCH=overhead for one)
+	@PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
 
 lint: setup ## ruff and mypy, as .ci/run does
 	@$(BIN)/ruff check .

@@ -181,7 +181,7 @@ def test_an_agent_of_a_call() -> None:
     assert mine.match("Hi!") is mine.rules[0]
     assert agent.greeting == "Hello {user_firstname}."
     assert agent.call_values == {}
-    assert agent.fixed_texts == ("Still there?",)
+    assert agent.fixed_texts == (agent.not_possible, "Still there?")
     assert agent.for_call({}).greeting == "Hello."
 
 
@@ -190,5 +190,5 @@ def test_a_call_changes_nothing_in_an_agent_without_placeholders() -> None:
     mine = agent.for_call(CALL)
     assert mine.model_dump() == agent.model_dump()
     assert set(mine.fixed_texts) == {
-        mine.greeting, mine.apology, mine.reprompt, mine.goodbye, *mine.silence_prompts
+        mine.greeting, mine.apology, mine.not_possible, mine.reprompt, mine.goodbye, *mine.silence_prompts
     }  # fmt: skip

@@ -106,6 +106,43 @@ def test_wrong_files_are_told_with_their_lines(tmp_path: Path, capsys: pytest.Ca
     assert lines[1].startswith(f"{tmp_path}/b.yaml:1: name: ")
 
 
+PROVIDERS = "providers:\n  stt: [openai]\n  tts:\n    - elevenlabs\n    - local\n"
+
+
+def test_a_provider_that_the_worker_has_not_is_told_with_its_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD + PROVIDERS)
+    for name in ("STT_PROVIDERS", "TTS_PROVIDERS"):
+        monkeypatch.setenv(name, "auto")
+    # What auto comes to is not known here.
+    assert check_agents([str(tmp_path)]) == 0
+    monkeypatch.setenv("TTS_PROVIDERS", "openai, Local")
+    capsys.readouterr()
+    assert check_agents([str(tmp_path)]) == 1
+    line = GOOD.count("\n") + 4
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/a.yaml:{line}: providers.tts[0]: 'elevenlabs' is not among this worker's, "
+        "which are openai, local: add it to TTS_PROVIDERS\n"
+    )
+    with pytest.raises(AgentError, match=f"a.yaml:{line}: "):
+        AgentWatcher(tmp_path, providers={"stt": ("openai",), "llm": ("local",), "tts": ("local",)})
+    AgentWatcher(tmp_path, providers={"stt": ("openai",), "llm": ("local",), "tts": ("local", "elevenlabs")})
+
+
+async def test_a_change_to_a_provider_that_the_worker_has_not_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    watcher = AgentWatcher(tmp_path, providers={"stt": ("local",), "llm": ("local",), "tts": ("local",)})
+    (tmp_path / "a.yaml").write_text(GOOD + PROVIDERS)
+    watching = asyncio.create_task(watcher.run(poll_s=0.01))
+    with capture_logs() as logs:
+        await until(lambda: len(logs) == 2)
+    assert watcher.book.default.providers.stt == ()
+    assert [entry["event"] for entry in logs] == ["agents not reloaded"] * 2
+    watching.cancel()
+    await asyncio.wait([watching])
+
+
 def test_the_folder_is_the_settings_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ai_worker.agents import load_agents
 from ai_worker.casting import persona_of, turn_taking_of
-from ai_worker.conversation.persona import Persona, Scripted
+from ai_worker.conversation.persona import Persona, Scripted, TurnTaking
 from ai_worker.tools import ToolBox
 
 AGENT = """\
@@ -37,7 +37,7 @@ OPEN, CLOSED = datetime(2026, 11, 23, 10, 0, tzinfo=UTC), datetime(2026, 11, 22,
 async def persona(tmp_path: Path, begun: datetime, outside: str = "{say: We are closed., do: hang_up}") -> Persona:
     (tmp_path / "shop.yaml").write_text(AGENT.replace("OUTSIDE", outside), encoding="utf-8")
     agent = load_agents(tmp_path).default.for_call({"from_number": "33612345678"})
-    assert turn_taking_of(agent).silence_prompt == 6
+    assert turn_taking_of(agent, guesses=2) == TurnTaking(silence_prompt=6, guesses=2)
     async with httpx.AsyncClient() as http:
         return persona_of(agent, ToolBox(agent, http, {}, session="c1"), begun=begun)
 
@@ -63,6 +63,22 @@ async def test_within_the_hours(tmp_path: Path) -> None:
 )
 async def test_outside_the_hours(tmp_path: Path, outside: str, opening: Scripted) -> None:
     assert (await persona(tmp_path, CLOSED, outside)).opening == opening
+
+
+async def test_what_can_not_be_interrupted_is_marked(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(
+        AGENT.replace("OUTSIDE", "{say: We are closed., interruptible: false}").replace(
+            "say: One moment.", "say: One moment. This is recorded., interruptible: false"
+        ),
+        encoding="utf-8",
+    )
+    agent = load_agents(tmp_path).default
+    async with httpx.AsyncClient() as http:
+        cast = persona_of(agent, ToolBox(agent, http, {}, session="c1"), begun=CLOSED)
+    assert cast.opening == Scripted("<<We are closed.>>", "hangup")
+    transfer = cast.script("Could I speak to a person?")
+    assert transfer
+    assert transfer.say == "<<One moment. This is recorded.>>"
 
 
 async def test_a_bot_that_goes_on_outside_the_hours_says_so_after_its_greeting(tmp_path: Path) -> None:

@@ -54,13 +54,14 @@ def test_old_audio_is_forgotten_and_positions_stay(count: int) -> None:
     assert len(hearing.cut(0, count * 20)) <= bytes_in(2 * KEPT_MS, 8000) + 3200
 
 
-def test_a_position_has_the_time_at_which_its_audio_arrived() -> None:
+def test_a_position_has_the_time_at_which_it_was_on_the_line() -> None:
     hearing = Hearing(8000)
     frames(hearing, 5, at=100.0)
-    # The line stalled for a second: what comes now was spoken later than its position says.
+    # A frame comes when its last sample was on the line. The line stalled for a second here: what comes now was spoken
+    # later than its position says.
     frames(hearing, 5, at=101.0)
-    assert hearing.at(50) == pytest.approx(100.05)
-    assert hearing.at(150) == pytest.approx(101.15)
+    assert hearing.at(50) == pytest.approx(100.03)
+    assert hearing.at(150) == pytest.approx(101.13)
 
 
 def test_speech_is_announced_sustained_and_ended() -> None:

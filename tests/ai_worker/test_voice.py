@@ -14,6 +14,7 @@ from ai_worker.conversation.actions import Say
 from ai_worker.prepared import PreparedSpeech
 from ai_worker.providers.base import ProviderTimeout
 from ai_worker.voice import Voice
+from support.speech_stream import audio
 from support.waiting import until
 
 AGENT = Agent(name="test", default=True, greeting="Hello there, this is a test.", instructions="Be brief.")
@@ -103,6 +104,60 @@ async def test_stopping_forgets_what_is_under_way_and_what_waits(tts: SteppedTts
     await asyncio.wait([running])
 
 
+async def test_what_was_prepared_is_said_without_asking_again(tts: SteppedTts) -> None:
+    heard = Heard()
+    voice = heard.voice(tts)
+    running = asyncio.create_task(voice.run())
+    voice.prepare("aa")
+    tts.allowed.release()
+    await until(lambda: tts.asked == ["aa"])
+    assert heard.sent == []
+    voice.say(Say("1.0", "aa"))
+    await until(lambda: len(heard.sent) == 1)
+    tts.allowed.release()
+    await until(lambda: ("1.0", 0, True) in heard.sent)
+    assert tts.asked == ["aa"]
+    assert heard.told == [ev.FirstSound("1.0"), ev.Synthesised("1.0", 20)]
+    running.cancel()
+    await asyncio.wait([running])
+
+
+@pytest.mark.parametrize("forgotten", ["dropped", "another prepared", "another said", "call over"])
+async def test_nothing_is_left_of_what_was_prepared_in_vain(tts: SteppedTts, forgotten: str) -> None:
+    heard = Heard()
+    voice = heard.voice(tts)
+    running = asyncio.create_task(voice.run())
+    voice.prepare("aa")
+    await until(lambda: tts.asked == ["aa"])
+    match forgotten:
+        case "dropped":
+            voice.unprepare()
+        case "another prepared":
+            voice.prepare("bb")
+        case "another said":
+            voice.say(Say("1.0", "bb"))
+        case "call over":
+            running.cancel()
+    await until(lambda: "aa" in tts.closed)
+    assert heard.sent == []
+    running.cancel()
+    await asyncio.wait([running])
+    assert sorted(tts.asked) == sorted(tts.closed)
+
+
+async def test_what_could_not_be_prepared_is_tried_again(tts: SteppedTts) -> None:
+    heard = Heard()
+    voice = heard.voice(tts)
+    running = asyncio.create_task(voice.run())
+    tts.allowed.release()
+    voice.prepare("fail")
+    await until(lambda: tts.closed == ["fail"])
+    voice.say(Say("1.0", "fail"))
+    await until(lambda: tts.asked == ["fail", "fail"])
+    running.cancel()
+    await asyncio.wait([running])
+
+
 async def test_a_failure_closes_what_was_begun_and_speech_goes_on(tts: SteppedTts) -> None:
     heard = Heard()
     voice = heard.voice(tts)
@@ -127,7 +182,7 @@ async def test_fixed_sentences_are_made_once_and_before_the_call(tts: SteppedTts
     await speech.prepare([AGENT], sample_rate=8000)
     assert AGENT.greeting in tts.asked
     asked = len(tts.asked)
-    pieces = [pcm async for pcm in speech.stream(AGENT.greeting, sample_rate=8000, voice="", language="en")]
+    pieces = await audio(speech.stream(AGENT.greeting, sample_rate=8000, voice="", language="en"))
     assert b"".join(pieces) == b"He" * 160
     assert len(tts.asked) == asked
     assert [pcm async for pcm in speech.stream("other", sample_rate=8000, voice="", language="en")] == [b"ot" * 80] * 2

@@ -16,7 +16,9 @@ from callbus.errors import BadMessage
 TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
 TIME = st.floats(0, 4e9).map(lambda t: round(t, 3))
 ID = st.text("abcdefghijklmnop.0123456789-", min_size=1, max_size=20)
-FIELDS = st.dictionaries(st.sampled_from([b"k", b"j", b"t", b"p", b"d", b"c", b"h", b"x"]), st.binary(max_size=40))
+FIELDS = st.dictionaries(
+    st.sampled_from([b"k", b"j", b"t", b"p", b"d", b"c", b"h", b"n", b"x"]), st.binary(max_size=40)
+)
 
 MEDIA = st.one_of(
     st.builds(media.MediaStarted, TIME, ID, ID, st.sampled_from([8000, 16000]), st.booleans()),
@@ -31,6 +33,7 @@ MEDIA = st.one_of(
         st.integers(0, 10**6),
     ),
     st.builds(media.ActionDone, TIME, ID),
+    st.builds(media.ActionRefused, TIME, ID, TEXT),
     st.builds(media.MediaEnded, TIME, TEXT),
 )
 COMMANDS = st.one_of(
@@ -48,7 +51,8 @@ ENTRIES = st.one_of(
     st.builds(transcript.Claimed, TIME, ID, st.integers(1, 99), ID),
     st.builds(transcript.CallerSaid, TIME, TIME, st.integers(1, 99), TEXT, ID),
     st.builds(transcript.CallerPressed, TIME, TEXT),
-    st.builds(transcript.BotSays, TIME, ID, TEXT, st.integers(0, 99)),
+    st.builds(transcript.BotSays, TIME, ID, TEXT, st.integers(0, 99), st.booleans()),
+    st.builds(transcript.Answered, TIME, st.integers(0, 99)),
     st.builds(transcript.BotHeard, TIME, ID, TEXT, st.booleans(), st.none() | TIME),
     st.builds(transcript.TurnTimed, TIME, st.integers(1, 99), st.dictionaries(ID, TIME), st.none() | TIME),
     st.builds(transcript.Acted, TIME, ID, st.just("transfer"), TEXT, st.sampled_from(["planned", "asked", "done"])),
@@ -63,9 +67,11 @@ def test_media_events_survive_the_stream(event: media.MediaEvent) -> None:
     assert media.decode(media.encode(event)) == event
 
 
-@given(COMMANDS)
-def test_commands_survive_the_stream(command: commands.Command) -> None:
-    assert commands.decode(commands.encode(command)) == command
+@given(COMMANDS, st.integers(0, 10**6))
+def test_commands_survive_the_stream_and_so_do_their_numbers(command: commands.Command, number: int) -> None:
+    entry = commands.encode(command, number)
+    assert commands.decode(entry) == command
+    assert commands.number_of(entry) == number
 
 
 @given(ENTRIES)
@@ -75,7 +81,7 @@ def test_transcript_entries_survive_the_stream(entry: transcript.Entry) -> None:
 
 @given(FIELDS)
 def test_junk_is_a_bad_message_and_nothing_worse(fields: dict[bytes, bytes]) -> None:
-    for decode in (media.decode, commands.decode, transcript.decode):
+    for decode in (media.decode, commands.decode, commands.number_of, transcript.decode):
         with contextlib.suppress(BadMessage):
             decode(fields)
 

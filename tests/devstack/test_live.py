@@ -29,7 +29,7 @@ CALL: list[Entry] = [
     BotHeard(103.0, "s1", "Hello [this] is the library.", False, 100.4),
     CallerSaid(105.5, 104.0, 1, "When do you open?", "1-0"),
     BotSays(106.0, "s2", "We open at nine every day.", 1),
-    TurnTimed(106.3, 1, {"vad_stop": 200.0, "stt": 410.2, "first_audio": 700.0}, 812.4),
+    TurnTimed(106.3, 1, {"vad_stop": 200.0, "stt": 410.2, "first_audio": 700.0}, 812.4, {"in": 11.2, "out": 2.1}),
     BotHeard(107.0, "s2", "We open", True, 106.4),
     Acted(108.0, "a1", "transfer", "33184800000", "asked"),
     Acted(108.1, "a1", "transfer", "33184800000", "done"),
@@ -58,7 +58,7 @@ async def test_a_call_reads_as_a_conversation(broker: Broker) -> None:
         "caller  When do you open?",
         "bot     We open at nine every day.",
         "latency turn 1: 812 ms voice to voice; ms after the caller's last word: "
-        "vad stop 200 · stt 410 · first audio 700",
+        "vad stop 200 · stt 410 · first audio 700; hop in 11; hop out 2",
         "bot     … cut off after “We open”",
         "action  transfer 33184800000",
         "system  w-2 takes the call over, agent library",
@@ -66,6 +66,7 @@ async def test_a_call_reads_as_a_conversation(broker: Broker) -> None:
     ]
     assert text.splitlines()[2].startswith("   4.00 s  caller")
     assert view.questions == {1: "When do you open?"}
+    assert view.said_until == {1: 105.5}
     assert view.began.is_set()
 
 
@@ -81,11 +82,11 @@ def test_stages_stand_in_the_order_in_which_they_are_passed() -> None:
         TurnTimed(0.5, 0, {"vad_stop": 100.0, "first_audio": 200.0}),
         TurnTimed(1.0, 1, {"vad_stop": 200.0, "first_audio": 900.0, "stt": 500.0}, 850.0),
         TurnTimed(2.0, 2, {"vad_stop": 210.0, "stt": 400.0, "first_audio": 600.0}),
-        TurnTimed(3.0, 2, {"vad_stop": 220.0, "stt": 420.0, "first_audio": 700.0}),
+        TurnTimed(3.0, 2, {"vad_stop": 220.0, "stt": 420.0, "first_audio": 700.0}, hops={"in": 9.0, "out": 1.0}),
     ]
     stages, rows = stage_rows(timings)
-    assert stages == ["vad_stop", "stt", "first_audio", "voice to voice"]
-    assert rows[2] == {"vad_stop": 220.0, "stt": 420.0, "first_audio": 700.0}
+    assert stages == ["vad_stop", "stt", "first_audio", "hop in", "hop out", "voice to voice"]
+    assert rows[2] == {"vad_stop": 220.0, "stt": 420.0, "first_audio": 700.0, "hop in": 9.0, "hop out": 1.0}
 
 
 def test_the_table_has_each_turn_and_the_median() -> None:

@@ -52,7 +52,7 @@ async def test_a_call_goes_on_when_its_providers_do_not(tmp_path: Path, voice: V
             },
         ) as stack,
     ):
-        await until(lambda: sum(r.path.endswith("/stream") for r in elevenlabs.requests) >= 2, timeout=30)
+        await until(lambda: sum("/stream/" in r.path for r in elevenlabs.requests) >= 2, timeout=30)
         # From now on neither the chat's model nor the voice exists.
         openai.models = ("gpt-4o-mini-tts",)
         elevenlabs.voices = frozenset()

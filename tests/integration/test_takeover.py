@@ -65,7 +65,7 @@ async def test_a_killed_workers_call_goes_on_in_another(tmp_path: Path, voice: V
         expect=Expectations(ended_by="caller", bot_spoke_at_least=3),
     )
     async with (
-        FakeOpenAI(answer=librarian) as server,
+        FakeOpenAI(answer=librarian, per_token_ms=80) as server,
         LocalStack(tmp_path, workers=2, env=with_remote_model(server)) as stack,
     ):
         placed = asyncio.create_task(place(stack, script, voice))
@@ -87,10 +87,12 @@ async def test_a_killed_workers_call_goes_on_in_another(tmp_path: Path, voice: V
     claims = [entry for entry in entries if isinstance(entry, transcript.Claimed)]
     assert [claim.epoch for claim in claims] == [1, 2]
     assert claims[0].worker != claims[1].worker
-    # One greeting, and of the answer every word once: what the dead worker left unsaid was said by its successor.
+    # One greeting, and of the answer every word once: what the dead worker left unsaid was said by its successor, and
+    # what its model had not written was asked for. (This model begins anew then.)
     heard = heard_text(record)
     assert heard.count("maple street library") == 1
     assert " ".join(heard.split()).count(FIRST_ANSWER.lower()) == 1
+    assert any(messages[-1]["role"] == "system" for messages in asked)
     # The successor knew what was said: by the caller, and by the bot as far as it was heard.
     assert [entry.turn for entry in entries if isinstance(entry, transcript.CallerSaid)] == [1, 2]
     last = " ".join(message["content"] for message in asked[-1])

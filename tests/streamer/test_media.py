@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from callbus import calls, commands, keys
 from callbus.broker import Broker
-from callbus.media import ActionDone, Audio, Dtmf, MediaEnded, MediaStarted, Playback
+from callbus.media import ActionDone, ActionRefused, Audio, Dtmf, MediaEnded, MediaStarted, Playback
 from callbus.pcm import bytes_in
 from support.streamer_process import FRAME, Streamer, Worker
 from support.waiting import until
@@ -271,8 +271,15 @@ async def test_an_impossible_action_is_refused_and_hurts_nobody(
         await bus.append(keys.commands(running.id), {b"k": b"nonsense"}, maxlen=100)
         await bus.append(keys.commands(running.id), {b"j": b"{}"}, maxlen=100)
         await worker.send(commands.Digits(call_id, worker.epoch, "a2", "1"))
+        await worker.send(commands.Play(call_id, worker.epoch, "a3", "wait.mp3"))
         assert await received(client) == {"event": "digits", "data": 1}
-    assert await running.metric("commands_refused_total") == refused + 1
+        reason = (await worker.until_told(ActionRefused, action_id="a1")).reason
+        assert "can't transfer to 'call me': expected 2 to 20 digits" in reason
+        await worker.until_told(ActionRefused, action_id="a3")
+        # It is not taken for done: asked again, it is refused again.
+        await worker.send(commands.Transfer(call_id, worker.epoch + 1, "a1", "call me"))
+        await until(lambda: _refusals(worker, 3))
+    assert await running.metric("commands_refused_total") == refused + 3
     assert await running.metric("commands_unreadable_total") == unreadable + 2
     await worker.finish()
 
@@ -544,3 +551,7 @@ async def _metric_is(running: Streamer, name: str, value: float) -> bool:
 
 async def _metric_above(running: Streamer, name: str, value: float) -> bool:
     return await running.metric(name) > value
+
+
+async def _refusals(worker: Worker, count: int) -> bool:
+    return sum(isinstance(event, ActionRefused) for event in await worker.told()) == count

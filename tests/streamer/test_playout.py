@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from callbus.media import Playback
 from callbus.pcm import bytes_in
-from streamer.playout import ABANDONED_S, BREAK_GRACE_S, REFILL_S, File, Piece, PlayoutClock
+from streamer.playout import ABANDONED_S, BREAK_GRACE_S, FIRST_PIECE_MS, REFILL_S, File, Piece, PlayoutClock
 
 RATE = 8000
 BYTES_PER_S = RATE * 2
@@ -92,7 +92,7 @@ def test_a_whole_sentence_goes_out_at_once_and_is_heard_in_time() -> None:
     assert [(sent, piece.pcm) for sent, piece in line.pieces] == [(100.0, audio(150))]
     line.run(1)
     assert line.events == [
-        Playback(100.0, "started", "s1", 0, 150),
+        Playback(100.0, "started", "s1", 0, 150, arrived_at=100.0, sent_at=100.0),
         at(100.15, "finished", "s1", 150, 150),
         at(100.15, "idle", "s1"),
     ]
@@ -493,3 +493,19 @@ def test_the_media_servers_lag_counts_once_for_speech_without_a_pause() -> None:
         ("cut", "a", 970),
         ("cut", "b", 0),
     ]
+
+
+def test_it_is_told_when_a_segment_came_and_when_it_was_sent() -> None:
+    line = Line(PlayoutClock(RATE, lag=0.04))
+    line.speak("s1", audio(FIRST_PIECE_MS - 50), last=False)
+    line.run(0.03)
+    line.speak("s1", audio(500), last=False)
+    line.run(0.1)
+    line.speak("s2", audio(500))
+    line.speak("s1", b"")
+    line.run(3.0)
+    started = [event for event in line.events if event.state == "started"]
+    first = started[0]
+    assert (first.arrived_at, first.sent_at, first.at) == pytest.approx((100.0, 100.03, 100.07))
+    assert started[1].arrived_at == pytest.approx(100.13)
+    assert all(event.arrived_at is None and event.sent_at is None for event in line.events if event not in started)

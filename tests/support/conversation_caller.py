@@ -59,6 +59,10 @@ class Caller:
         for index, key in enumerate(keys):
             self._later(after + index * apart, lambda key=key: self._tell(ev.Pressed(key)))  # type: ignore[misc]
 
+    def beep(self, *, after: float = 0.0) -> None:
+        """A pure tone has been heard."""
+        self._later(after, lambda: self._tell(ev.Beep()))
+
     def hang_up(self, *, after: float = 0.0) -> None:
         self._later(after, lambda: self._tell(ev.CallEnded("closed")))
 

@@ -121,6 +121,8 @@ class Streamer:
         self._postponed: list[tuple[str, str, str]] = []
         self.away = False
         self.dead = False
+        self.refuses: frozenset[str] = frozenset()
+        """The kinds of actions that can't be carried out."""
         self.done: list[tuple[float, str, str, str]] = []
         """What was done on the line: (when, action id, kind, argument)."""
         self.asked: list[tuple[float, str, str]] = []
@@ -151,6 +153,9 @@ class Streamer:
         self.asked.append((self._now(), action_id, kind))
         if self.away:
             self._postponed.append((action_id, kind, argument))
+            return
+        if kind in self.refuses:
+            self._tell(ev.ActionRefused(action_id, "it can't be done"))
             return
         if action_id not in self._known:
             self._known.add(action_id)

@@ -42,6 +42,7 @@ class Answer:
 class Place(Protocol):
     """What the providers need of the world."""
 
+    now: float
     latency: Latency
     caller: Caller
     speech: Speech
@@ -125,7 +126,14 @@ class Voice:
         self._tell = tell
         self._sentences: deque[act.Say] = deque()
         self._stops = 0
+        self._prepared: tuple[str, float] | None = None
         self.busy = False
+
+    def prepare(self, text: str) -> None:
+        self._prepared = (text, self._world.now)
+
+    def unprepare(self) -> None:
+        self._prepared = None
 
     def say(self, sentence: act.Say) -> None:
         self._sentences.append(sentence)
@@ -145,6 +153,8 @@ class Voice:
     def _speak(self, sentence: act.Say) -> None:
         world, stops, segment = self._world, self._stops, sentence.segment
         verdict = world.text_to_speech(sentence.text)
+        prepared, self._prepared = self._prepared, None
+        ahead = world.now - prepared[1] if prepared and prepared[0] == sentence.text else 0.0
         if verdict == "stalls":
             return
         pcm = b"" if verdict == "fails" else world.speech.synthesise(segment, sentence.text)
@@ -175,4 +185,4 @@ class Voice:
             if self._stops == stops:
                 self._next()
 
-        world.later(world.latency.first_audio, go_on)
+        world.later(max(0.0, world.latency.first_audio - ahead), go_on)

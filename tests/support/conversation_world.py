@@ -232,6 +232,10 @@ class World:
             case act.StopSpeaking():
                 worker.voice.stop()
                 self.command(self.streamer.break_)
+            case act.Prepare():
+                worker.voice.prepare(action.text)
+            case act.Unprepare():
+                worker.voice.unprepare()
             case act.Think():
                 worker.brain.think(action)
             case act.StopThinking():

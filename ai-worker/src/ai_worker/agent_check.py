@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ai_worker.agents import Agent, AgentError, load_agents
+from ai_worker.settings import Seam
 from ai_worker.tools import missing_secrets
 
 
@@ -25,7 +26,7 @@ def check_agents(argv: Sequence[str]) -> int:
     )
     directory: Path = parser.parse_args(argv).directory
     try:
-        book = load_agents(directory)
+        book = load_agents(directory, providers=_providers_set_here())
     except AgentError as error:
         sys.stderr.writelines(f"{problem}\n" for problem in error.problems)
         return 1
@@ -34,6 +35,14 @@ def check_agents(argv: Sequence[str]) -> int:
     # Not a mistake in a file: the machine that checks is seldom the one that calls.
     sys.stderr.writelines(f"note: {line}\n" for line in missing_secrets(book.agents, os.environ))
     return 0
+
+
+def _providers_set_here() -> dict[Seam, tuple[str, ...]]:
+    """Those of the lists that name them; "auto" depends on keys, which the machine that checks seldom has."""
+    seams: tuple[Seam, ...] = ("stt", "llm", "tts")
+    given = {seam: os.environ.get(f"{seam.upper()}_PROVIDERS", "auto") for seam in seams}
+    named = {seam: tuple(name.strip().lower() for name in text.split(",")) for seam, text in given.items()}
+    return {seam: names for seam, names in named.items() if names != ("auto",)}
 
 
 def _summary(agent: Agent) -> str:

@@ -64,13 +64,15 @@ def _holiday(written: object) -> object:
 
 
 class Outside(BaseModel):
-    """What a call outside of the hours gets: `say` first, then `do`; `to` is a name in the agent's `transfer`."""
+    """What a call outside of the hours gets: `say` first, then `do`; `to` is a name in the agent's `transfer`. What it
+    says can be interrupted, unless it is not `interruptible`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     say: Spoken | None = None
     do: Literal["hang_up", "transfer", "continue"] = "hang_up"
     to: Name | None = None
+    interruptible: bool = True
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -86,7 +86,8 @@ Digits = Annotated[str, StringConstraints(pattern=r"^[0-9*#A-D]{1,32}$")]
 class Rule(BaseModel):
     """When the caller says one of `when`: what the bot says, and what it then does.
 
-    `to` is a name in the agent's `transfer` (do: transfer), `digits` the keys to press (do: press_digits).
+    `to` is a name in the agent's `transfer` (do: transfer), `digits` the keys to press (do: press_digits). What it says
+    can be interrupted, unless it is not `interruptible`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -96,6 +97,7 @@ class Rule(BaseModel):
     say: Spoken | None = None
     to: Name | None = None
     digits: Digits | None = None
+    interruptible: bool = True
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

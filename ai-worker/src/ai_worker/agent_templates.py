@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, StringConstraints
 
 from ai_worker.agent_fields import Misplaced, Text
+from ai_worker.conversation.scripted import misplaced_mark
 
 CALL_FIELDS: Final = (
     "caller_number",
@@ -45,8 +46,15 @@ def check(text: str, known: tuple[str, ...] = CALL_FIELDS) -> str:
     return text
 
 
-Spoken = Annotated[Text, AfterValidator(check)]
-"""A text that is said, with placeholders."""
+def check_marks(text: str) -> str:
+    """The text, if each << has its >>. Raises Misplaced."""
+    if mark := misplaced_mark(text):
+        raise Misplaced((), f"{mark} has no partner: what can't be interrupted stands in << >>", within=mark)
+    return text
+
+
+Spoken = Annotated[Text, AfterValidator(check), AfterValidator(check_marks)]
+"""A text that is said, with placeholders; what stands in << >> can't be interrupted."""
 
 Instructions = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20_000), AfterValidator(check)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import structlog
 
 from ai_worker.agents import AgentBook, AgentError, agent_files, load_agents
+from ai_worker.settings import Seam
 
 _State: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
@@ -16,12 +18,16 @@ log = structlog.get_logger()
 
 
 class AgentWatcher:
-    """`book` is the last good state of the folder. The first one must be good: raises AgentError else."""
+    """`book` is the last good state of the folder. The first one must be good: raises AgentError else.
 
-    def __init__(self, directory: Path) -> None:
+    `providers`: see load_agents.
+    """
+
+    def __init__(self, directory: Path, *, providers: Mapping[Seam, Sequence[str]] | None = None) -> None:
         self._directory = directory
+        self._providers = providers
         self._seen = _state(directory)
-        self._book = load_agents(directory)
+        self._book = load_agents(directory, providers=providers)
 
     @property
     def book(self) -> AgentBook:
@@ -40,7 +46,7 @@ class AgentWatcher:
             return
         self._seen = state
         try:
-            self._book = load_agents(self._directory)
+            self._book = load_agents(self._directory, providers=self._providers)
         except AgentError as error:
             for problem in error.problems:
                 log.error("agents not reloaded", problem=problem)

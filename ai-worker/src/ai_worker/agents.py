@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError, model_validator
 
 from ai_worker import agent_yaml
 from ai_worker.agent_fields import CalledNumber, Misplaced, Name, Number, bare_number
 from ai_worker.agent_hours import Hours, Outside
+from ai_worker.agent_providers import ProviderOrder
 from ai_worker.agent_rules import Rule, plain_words
 from ai_worker.agent_templates import Instructions, Spoken, call_values, fill_spoken, fill_written, is_fixed
 from ai_worker.agent_tools import BUILT_INS, HttpTool, PlayHost, Tool
+from ai_worker.agent_voicemail import AnsweringMachine
 from ai_worker.agent_yaml import AgentError, Written
+from ai_worker.settings import Seam
 
 __all__ = ["Agent", "AgentBook", "AgentError", "Limits", "ProviderOrder", "load_agents"]
 
@@ -34,24 +37,6 @@ class Limits(BaseModel):
     silence_s: Annotated[float, Field(ge=2, le=120)] | None = None
 
 
-class ProviderOrder(BaseModel):
-    """Which providers this bot uses, the first one first; none named: those of the settings."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    stt: tuple[Literal["openai", "elevenlabs", "local"], ...] = ()
-    llm: tuple[Literal["openai", "local"], ...] = ()
-    tts: tuple[Literal["elevenlabs", "openai", "local"], ...] = ()
-
-    @model_validator(mode="after")
-    def _each_once(self) -> Self:
-        for seam, names in (("stt", self.stt), ("llm", self.llm), ("tts", self.tts)):
-            for index, name in enumerate(names):
-                if name in names[:index]:
-                    raise Misplaced((seam, index), f"{name!r} is in the list already")
-        return self
-
-
 class Agent(BaseModel):
     """One bot: what it says, what it may do, which numbers it answers (E.164 without `+`, or internal ones)."""
 
@@ -68,9 +53,13 @@ class Agent(BaseModel):
     voice: str = ""
     providers: ProviderOrder = ProviderOrder()
     apology: Spoken = "I am sorry, something went wrong on my side."
+    not_possible: Spoken = "I am sorry, that is not possible right now. What else can I do for you?"
+    """Said when what it has announced (a transfer, keys, a file) can't be done."""
     reprompt: Spoken = "Sorry, I didn't catch that."
     silence_prompts: tuple[Spoken, Spoken] = ("Are you still there?", "I am still here if you need anything.")
     goodbye: Spoken = "I will hang up now. Goodbye."
+    answering_machine: AnsweringMachine | None = None
+    """None: no difference is made."""
     transfer: dict[Name, Number] = Field(default_factory=dict)
     fallback_transfer: Name | None = None
     hours: Hours | None = None
@@ -149,10 +138,12 @@ class Agent(BaseModel):
     @property
     def fixed_texts(self) -> tuple[str, ...]:
         """What it says in the same words in every call: worth making before the first one."""
-        said = [self.greeting, self.notice, self.apology, self.reprompt, self.goodbye, *self.silence_prompts]
+        said = [self.greeting, self.notice, self.apology, self.not_possible, self.reprompt, self.goodbye]
+        said += self.silence_prompts
         said += [rule.say for rule in self.rules]
         said += [tool.filler for tool in self.http_tools]
         said += [self.hours.outside.say] if self.hours else []
+        said += [self.answering_machine.say] if self.answering_machine else []
         return tuple(fill_spoken(text, {}) for text in said if text and is_fixed(text))
 
     def match(self, text: str) -> Rule | None:
@@ -186,6 +177,7 @@ class Agent(BaseModel):
             "notice": maybe(self.notice),
             "instructions": fill_written(self.instructions, values),
             "apology": say(self.apology),
+            "not_possible": say(self.not_possible),
             "reprompt": say(self.reprompt),
             "silence_prompts": (say(first), say(second)),
             "goodbye": say(self.goodbye),
@@ -195,6 +187,8 @@ class Agent(BaseModel):
                 for tool in self.tools
             ),
         }
+        if machine := self.answering_machine:
+            update["answering_machine"] = machine.model_copy(update={"say": maybe(machine.say)})
         if self.hours:
             outside = self.hours.outside.model_copy(update={"say": maybe(self.hours.outside.say)})
             update["hours"] = self.hours.model_copy(update={"outside": outside})
@@ -240,8 +234,11 @@ def agent_files(directory: Path) -> list[Path]:
     return sorted([*directory.glob("*.yaml"), *directory.glob("*.yml")])
 
 
-def load_agents(directory: Path) -> AgentBook:
-    """Read every `*.yaml` of a folder. Raises AgentError with all problems of all files."""
+def load_agents(directory: Path, *, providers: Mapping[Seam, Sequence[str]] | None = None) -> AgentBook:
+    """Read every `*.yaml` of a folder. Raises AgentError with all problems of all files.
+
+    `providers` are those that there are, as far as it is known; agents may not name others.
+    """
     paths = agent_files(directory)
     if not paths:
         raise AgentError(f"{directory}: no agent here: expected a folder with one .yaml file for each bot")
@@ -253,6 +250,10 @@ def load_agents(directory: Path) -> AgentBook:
         except AgentError as error:
             problems += error.problems
     problems += _conflicts(files)
+    for file in files:
+        for seam, index, problem in file.agent.providers.missing(providers or {}):
+            where = file.written.at("providers", seam, index)
+            problems.append(f"{where}: providers.{seam}[{index}]: {problem}")
     defaults = [file for file in files if file.agent.is_default]
     if len(defaults) > 1:
         others = ", ".join(file.written.at("default") for file in defaults[1:])

@@ -13,24 +13,25 @@ from typing import Any
 import structlog
 
 from ai_worker.agents import Agent
+from ai_worker.beep import BeepDetector
 from ai_worker.conversation import actions as act
 from ai_worker.conversation import events as ev
 from ai_worker.conversation.history import History
 from ai_worker.conversation.machine import Conversation
 from ai_worker.conversation.persona import Persona, Scripted, TurnTaking
 from ai_worker.hearing import Hearing
+from ai_worker.hops import Hops
 from ai_worker.metrics import Metrics
 from ai_worker.outbox import Outbox
 from ai_worker.providers.base import ProviderError, TextDelta, ToolCall
 from ai_worker.providers.suite import Suite
 from ai_worker.tools import LineRequest, MessageTaken, ToolBox, ToolResult
+from ai_worker.turn import TurnJudge
 from ai_worker.voice import Voice
 from callbus import commands, media, transcript
 from callbus.broker import Broker
+from callbus.busclock import BusClock
 from callbus.claims import Lease
-
-HOP_SAMPLE = 50
-"""Every so manieth chunk of audio is timed: once a second."""
 
 _Revision = tuple[int, int]
 
@@ -54,6 +55,8 @@ class CallTask:
         broker: Broker,
         *,
         metrics: Metrics,
+        bus_clock: BusClock,
+        turn_judge: TurnJudge | None,
         worker: str,
         streamer: str,
         sample_rate: int,
@@ -67,7 +70,10 @@ class CallTask:
         self._providers = providers
         self._tools = tools
         self._metrics = metrics
-        self._frames = 0
+        self._beeps = BeepDetector(sample_rate)
+        self._hops = Hops()
+        self._bus_clock = bus_clock
+        self._turn_judge = turn_judge
         self._worker = worker
         self._past = _id(past)
         self._elapsed = elapsed
@@ -121,15 +127,17 @@ class CallTask:
         match event:
             case media.Audio():
                 self.hearing.receive(event.pcm, event.at)
-                self._frames += 1
-                if self._frames % HOP_SAMPLE == 0 and not past:
-                    self._metrics.hop(time.time() - event.at)
+                self._hops.received(event.at)
+                if self._conversation.wants_beeps and self._beeps.receive(event.pcm):
+                    self.tell(ev.Beep())
                 return event.pcm
             case media.MediaStarted():
                 self._outbox.streamer = event.streamer
                 if event.resumed and not past:
                     self.tell(ev.MediaReturned())
             case media.Playback():
+                if event.state == "started":
+                    self._hops.started(event)
                 # An "idle" from before the take-over says nothing about now.
                 if not (past and event.state == "idle"):
                     self.tell(ev.Played(event.state, event.segment, event.heard_ms, event.total_ms, event.at))
@@ -137,6 +145,8 @@ class CallTask:
                 self.tell(ev.Pressed(event.digit))
             case media.ActionDone():
                 self.tell(ev.ActionDone(event.action_id))
+            case media.ActionRefused():
+                self.tell(ev.ActionRefused(event.action_id, event.reason))
             case media.MediaEnded():
                 self.tell(ev.CallEnded(event.reason))
         return b""
@@ -144,6 +154,8 @@ class CallTask:
     def judge(self, at_ms: int, probability: float) -> None:
         """The voice-activity detector's word on the next window of the caller's audio."""
         for event in self.hearing.judge(at_ms, probability):
+            if isinstance(event, ev.SpeechStopped):
+                self._hops.paused(self._now())
             self.tell(event)
 
     def tell(self, event: ev.Event) -> None:
@@ -160,8 +172,9 @@ class CallTask:
         call_id, epoch = self.lease.call_id, self.lease.epoch
         match action:
             case act.Write():
-                self._outbox.write(self._dated(action.entry))
-                self._metrics.wrote(action.entry)
+                entry = self._completed(action.entry)
+                self._outbox.write(entry)
+                self._metrics.wrote(entry)
             case act.Say():
                 self._voice.say(action)
             case act.StopSpeaking():
@@ -176,16 +189,27 @@ class CallTask:
             case act.StopThinking():
                 if task := self._thinking.pop(action.reply, None):
                     task.cancel()
+            case act.Prepare():
+                self._voice.prepare(action.text)
+            case act.Unprepare():
+                self._voice.unprepare()
+            case act.Guessed():
+                self._metrics.guessed(used=action.used)
             case act.Act():
                 self._act(action)
             case act.Finish():
                 self._finished.set_result(action)
 
-    def _dated(self, entry: transcript.Entry) -> transcript.Entry:
-        # Where a successor goes on listening is known here only.
-        if isinstance(entry, transcript.CallerSaid):
-            return dataclasses.replace(entry, in_id=self._read_up_to.decode())
-        return entry
+    def _completed(self, entry: transcript.Entry) -> transcript.Entry:
+        # Where a successor goes on listening, and the ways through Redis, are known here only.
+        match entry:
+            case transcript.CallerSaid():
+                return dataclasses.replace(entry, in_id=self._read_up_to.decode())
+            case transcript.TurnTimed():
+                ahead = self._bus_clock.ahead
+                return self._hops.timed(entry, None if ahead is None else ahead - self._clock_offset)
+            case _:
+                return entry
 
     def _act(self, action: act.Act) -> None:
         call_id, epoch = self.lease.call_id, self.lease.epoch
@@ -200,6 +224,7 @@ class CallTask:
                 self._outbox.send(commands.Hangup(call_id, epoch, action.action_id))
 
     def _speak(self, segment: str, pcm: bytes, last: bool) -> None:
+        self._hops.spoke(segment, self._now())
         self._outbox.send(commands.Speak(self.lease.call_id, self.lease.epoch, segment, pcm, last))
 
     def _transcribe(self, action: act.Transcribe) -> None:
@@ -212,6 +237,13 @@ class CallTask:
         task = self._start(self._understand(key, pcm))
         task.set_name("part" if action.part else "whole")
         self._transcribing[key] = task
+        if self._turn_judge and not action.part:
+            self._start(self._judge_turn(self._turn_judge, key, pcm))
+
+    async def _judge_turn(self, judge: TurnJudge, key: _Revision, pcm: bytes) -> None:
+        finished = await judge.finished(pcm, self.hearing.sample_rate)
+        if finished is not None:
+            self.tell(ev.TurnJudged(*key, finished))
 
     async def _understand(self, key: _Revision, pcm: bytes) -> None:
         try:

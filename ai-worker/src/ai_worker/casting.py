@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from ai_worker.agent_hours import Outside
 from ai_worker.agents import Agent
-from ai_worker.conversation.persona import Persona, Scripted, TurnTaking
+from ai_worker.conversation.persona import Persona, Scripted, TurnTaking, VoicemailPlan
+from ai_worker.conversation.scripted import protect
 from ai_worker.tools import ToolBox
 
 
@@ -17,21 +19,22 @@ def persona_of(agent: Agent, tools: ToolBox, *, begun: datetime) -> Persona:
         rule = agent.match(text)
         if rule is None:
             return None
+        say = _marked(rule.say, rule.interruptible)
         match rule.do:
             case "transfer":
-                return Scripted(rule.say or "", "transfer", agent.transfer[rule.to or ""])
+                return Scripted(say, "transfer", agent.transfer[rule.to or ""])
             case "hang_up":
-                return Scripted(rule.say or agent.goodbye, "hangup")
+                return Scripted(say or agent.goodbye, "hangup")
             case "press_digits":
-                return Scripted(rule.say or "", "digits", rule.digits or "")
+                return Scripted(say, "digits", rule.digits or "")
             case "say":
-                return Scripted(rule.say or "")
+                return Scripted(say)
 
     specs = tools.specs()
     outside = agent.outside_at(begun)
     greeting = agent.greeting
     if outside and outside.do == "continue":
-        greeting = f"{greeting} {outside.say or ''}".strip()
+        greeting = f"{greeting} {_marked(outside.say, outside.interruptible)}".strip()
     return Persona(
         greeting=greeting,
         language=agent.language_code,
@@ -39,10 +42,12 @@ def persona_of(agent: Agent, tools: ToolBox, *, begun: datetime) -> Persona:
         opening=_opening(agent, outside),
         instructions=agent.instructions.strip(),
         apology=agent.apology,
+        not_possible=agent.not_possible,
         reprompt=agent.reprompt,
         silence_prompts=agent.silence_prompts,
         goodbye=agent.goodbye,
         allow_interruptions=agent.allow_interruptions,
+        voicemail=VoicemailPlan(agent.answering_machine.say or "") if agent.answering_machine else None,
         fallback_number=agent.transfer.get(agent.fallback_transfer or "", ""),
         longest_call_s=agent.max_call_minutes * 60.0,
         most_turns=agent.limits.max_turns or 0,
@@ -52,15 +57,21 @@ def persona_of(agent: Agent, tools: ToolBox, *, begun: datetime) -> Persona:
     )
 
 
-def turn_taking_of(agent: Agent) -> TurnTaking:
-    """The agent's own times, where its file names any."""
-    return TurnTaking(silence_prompt=agent.limits.silence_s) if agent.limits.silence_s else TurnTaking()
+def turn_taking_of(agent: Agent, *, guesses: int) -> TurnTaking:
+    """The agent's own times, where its file names any; at most so many guesses a turn."""
+    options = TurnTaking(guesses=guesses)
+    return replace(options, silence_prompt=agent.limits.silence_s) if agent.limits.silence_s else options
 
 
 def _opening(agent: Agent, outside: Outside | None) -> Scripted | None:
     """What a caller out of hours gets in place of the greeting and of a conversation."""
     if outside is None or outside.do == "continue":
         return None
+    say = _marked(outside.say, outside.interruptible)
     if outside.do == "transfer":
-        return Scripted(outside.say or "", "transfer", agent.transfer[outside.to or ""])
-    return Scripted(outside.say or agent.goodbye, "hangup")
+        return Scripted(say, "transfer", agent.transfer[outside.to or ""])
+    return Scripted(say or agent.goodbye, "hangup")
+
+
+def _marked(say: str | None, interruptible: bool) -> str:
+    return (say or "") if interruptible else protect(say or "")

@@ -6,7 +6,7 @@ from collections import deque
 
 from ai_worker.conversation import events as ev
 from ai_worker.vad import SpeechGate, SpeechStarted, VadSession
-from callbus.pcm import bytes_in, duration_ms
+from callbus.pcm import FRAME_MS, bytes_in, duration_ms
 
 KEPT_MS = 60_000
 BARGE_IN_MS = 300
@@ -47,10 +47,10 @@ class Hearing:
         return bytes(self._audio[start : max(start, bytes_in(end_ms, self.sample_rate) - self._dropped)])
 
     def at(self, position_ms: float) -> float:
-        """When the audio at a position reached the streamer, by its clock (epoch s)."""
+        """When the audio at a position was on the line, by the streamer's clock (epoch s): a frame comes at its end."""
         for position, at in reversed(self._clock):
             if position <= position_ms:
-                return at + (position_ms - position) / 1000
+                return at + (position_ms - position - FRAME_MS) / 1000
         return self._clock[0][1] if self._clock else 0.0
 
     def judge(self, at_ms: int, probability: float) -> list[ev.Event]:

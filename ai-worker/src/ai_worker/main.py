@@ -20,6 +20,7 @@ from ai_worker.providers.base import ProviderError
 from ai_worker.providers.suite import provider_suite
 from ai_worker.settings import WorkerSettings
 from ai_worker.tools import missing_secrets
+from ai_worker.turn import TurnModelUnusable, turn_judge
 from ai_worker.vad import VadService
 from ai_worker.worker import Worker
 from callbus import settings as callbus_settings
@@ -40,12 +41,12 @@ def main() -> None:
     # Nothing here may ask a model hub for anything: models come with packages.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
-        agents = AgentWatcher(settings.agents_dir)
+        agents = AgentWatcher(settings.agents_dir, providers=settings.all_providers)
     except AgentError as error:
         callbus_settings.fail(SERVICE, *error.problems)
     try:
         run(lambda: _serve(settings, agents))
-    except* ProviderError as group:
+    except* (ProviderError, TurnModelUnusable) as group:
         callbus_settings.fail(SERVICE, *(f"can't start: {error}" for error in group.exceptions))
 
 
@@ -53,6 +54,7 @@ async def _serve(settings: WorkerSettings, agents: AgentWatcher) -> None:
     stop = stop_signal()
     metrics = Metrics()
     stop_metrics = metrics.serve("0.0.0.0", settings.worker_metrics_port) if settings.worker_metrics_port else None
+    judge = turn_judge(settings.turn_detector, settings.smart_turn_model)
     vad = VadService()
     jobs = JobQueue(settings.redis_url)
     # Tools name their secrets themselves, so they are no settings; they may stand in .env like those.
@@ -76,6 +78,8 @@ async def _serve(settings: WorkerSettings, agents: AgentWatcher) -> None:
                 secrets,
                 metrics,
                 capacity=settings.worker_capacity,
+                guesses=settings.llm_guesses,
+                turn_judge=judge,
                 drain_timeout=settings.worker_drain_timeout,
             )
             # What is loaded stays: a full collection over the SDKs' objects would hold up every call for 70 ms.
@@ -91,3 +95,5 @@ async def _serve(settings: WorkerSettings, agents: AgentWatcher) -> None:
             await asyncio.to_thread(stop_metrics)
         await jobs.aclose()
         await vad.aclose()
+        if judge:
+            await judge.aclose()

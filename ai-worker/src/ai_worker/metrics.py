@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -34,9 +35,22 @@ class Metrics:
             registry=self.registry,
         )
         self._hop = Histogram(
-            "ringover_worker_media_hop_seconds",
-            "From a frame's arrival at the streamer to the conversation (a sample; both machines' clocks)",
+            "ringover_worker_hop_seconds",
+            "Ways through Redis, once a turn, clocks corrected: the caller's audio in, the answer's first audio out",
+            ["way"],
             buckets=_HOP,
+            registry=self.registry,
+        )
+        self._guesses = Counter(
+            "ringover_worker_guesses",
+            "Answers begun before the caller's turn was over: used, or thrown away",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._head_start = Histogram(
+            "ringover_worker_guess_head_start_seconds",
+            "How much earlier the language model was asked, in turns whose guess was used",
+            buckets=_SECONDS,
             registry=self.registry,
         )
         self._calls = Counter("ringover_worker_calls", "Finished calls", ["outcome"], registry=self.registry)
@@ -54,9 +68,8 @@ class Metrics:
     def took_over(self) -> None:
         self._takeovers.inc()
 
-    def hop(self, seconds: float) -> None:
-        """Clocks of two machines may differ: an impossible hop counts as none."""
-        self._hop.observe(max(0.0, seconds))
+    def guessed(self, *, used: bool) -> None:
+        self._guesses.labels("used" if used else "discarded").inc()
 
     def wrote(self, entry: transcript.Entry) -> None:
         """What the transcript tells of a turn or a call."""
@@ -64,6 +77,11 @@ class Metrics:
             case transcript.TurnTimed():
                 for stage, ms in entry.stages.items():
                     self._stages.labels(stage).observe(ms / 1000)
+                head_start = entry.stages.get("turn_end", 0.0) - entry.stages.get("llm_asked", math.inf)
+                if head_start > 0:
+                    self._head_start.observe(head_start / 1000)
+                for way, ms in entry.hops.items():
+                    self._hop.labels(way).observe(ms / 1000)
                 if entry.voice_to_voice_ms is not None:
                     self._voice_to_voice.observe(max(0.0, entry.voice_to_voice_ms / 1000))
             case transcript.BotHeard() if entry.interrupted and entry.heard_text:

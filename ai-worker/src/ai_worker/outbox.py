@@ -17,22 +17,28 @@ class OutboxFull(Exception):
 
 
 class Outbox:
-    """`put` what is to be sent; `run` sends it. The call's streamer may change at any time."""
+    """Takes what is to be sent; `run` sends it. The call's streamer may change at any time.
+
+    What Redis may have got, and did not say so, is sent again: the streamer knows commands by their numbers, and who
+    reads a transcript knows entries by what they are about.
+    """
 
     def __init__(self, broker: Broker, call_id: str) -> None:
         self._broker = broker
         self._call_id = call_id
         self._waiting: list[tuple[Any, ...]] = []
+        self._commands = 0
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
         self.streamer = ""
 
     def send(self, command: commands.Command) -> None:
+        self._commands += 1
         self._put(
             xadd(
                 keys.commands(self.streamer),
-                commands.encode(command),
+                commands.encode(command, self._commands),
                 maxlen=keys.COMMANDS_MAXLEN,
                 # A streamer that is gone must not get its stream back.
                 create=False,

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
 from ai_worker.agents import Agent
-from ai_worker.conversation.sentences import split_sentences
-from ai_worker.providers.base import TextToSpeech
+from ai_worker.conversation import scripted
+from ai_worker.providers.base import SaidUntil, TextToSpeech
 from ai_worker.saying import spoken
 
 _Key = tuple[str, int, str, str]
@@ -24,7 +24,7 @@ class PreparedSpeech:
     def __init__(self, tts: TextToSpeech, made_by: TextToSpeech | None = None) -> None:
         self._tts = tts
         self._made_by = made_by or tts
-        self._prepared: dict[_Key, bytes] = {}
+        self._prepared: dict[_Key, list[bytes | SaidUntil]] = {}
 
     @property
     def name(self) -> str:
@@ -34,21 +34,29 @@ class PreparedSpeech:
         """Speak every fixed sentence of these agents once. Raises ProviderError."""
         for agent in agents:
             for text in agent.fixed_texts:
-                for sentence in split_sentences(text):
+                for sentence in scripted.sentences(text):
                     language = agent.language_code
-                    key = (spoken(sentence, language).text, sample_rate, agent.voice, language)
+                    key = (spoken(sentence.text, language).text, sample_rate, agent.voice, language)
                     if key not in self._prepared:
-                        self._prepared[key] = b"".join([pcm async for pcm in _speak(self._made_by, *key)])
+                        self._prepared[key] = await self._made(key)
 
-    async def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
-        """See TextToSpeech."""
+    async def stream(
+        self, text: str, *, sample_rate: int, voice: str, language: str
+    ) -> AsyncGenerator[bytes | SaidUntil, None]:
+        """See TextToSpeech; the words are those of the text as it is said (see `spoken`)."""
         key = (spoken(text, language).text, sample_rate, voice, language)
-        if pcm := self._prepared.get(key):
-            yield pcm
+        if prepared := self._prepared.get(key):
+            for piece in prepared:
+                yield piece
             return
         async with aclosing(_speak(self._tts, *key)) as pieces:
             async for piece in pieces:
                 yield piece
+
+    async def _made(self, key: _Key) -> list[bytes | SaidUntil]:
+        pieces = [piece async for piece in _speak(self._made_by, *key)]
+        pcm = b"".join(piece for piece in pieces if isinstance(piece, bytes))
+        return [*(piece for piece in pieces if isinstance(piece, SaidUntil)), pcm] if pcm else []
 
     async def warm(self) -> None:
         await self._tts.warm()
@@ -57,5 +65,7 @@ class PreparedSpeech:
         await self._tts.aclose()
 
 
-def _speak(tts: TextToSpeech, text: str, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
+def _speak(
+    tts: TextToSpeech, text: str, sample_rate: int, voice: str, language: str
+) -> AsyncGenerator[bytes | SaidUntil, None]:
     return tts.stream(text, sample_rate=sample_rate, voice=voice, language=language)

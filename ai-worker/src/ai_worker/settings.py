@@ -62,6 +62,13 @@ class WorkerSettings(ServiceSettings):
     # One: its threads wait for each other by spinning; two, on two busy cores, wrote 3 tokens a second instead of 49.
     local_llm_threads: int = Field(1, ge=1, le=256, description="Threads of the local language model")
     local_llm_parallel: int = Field(4, ge=1, le=64, description="Answers that the local language model writes at once")
+    llm_guesses: int = Field(
+        3, ge=0, le=20, description="Answers begun within one turn before it is surely over; 0: none, the cheapest"
+    )
+    turn_detector: Literal["text", "smart-turn"] = Field(
+        "text", description="What tells the end of a turn: the words, or the words and a model of the sound"
+    )
+    smart_turn_model: Path | None = Field(None, description="Smart Turn v3's .onnx file, for TURN_DETECTOR=smart-turn")
     llm_max_tokens: int = Field(160, ge=16, le=4096, description="Longest answer of the language model, in tokens")
 
     worker_metrics_port: int = Field(
@@ -78,6 +85,11 @@ class WorkerSettings(ServiceSettings):
         for seam in _KNOWN:
             self.providers(seam)
         return self
+
+    @property
+    def all_providers(self) -> dict[Seam, tuple[str, ...]]:
+        """Each seam's providers in their order."""
+        return {seam: self.providers(seam) for seam in _KNOWN}
 
     def providers(self, seam: Seam) -> tuple[str, ...]:
         """The providers of a seam in their order: "openai", "elevenlabs" or "local". Raises ValueError."""

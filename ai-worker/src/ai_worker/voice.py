@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from ai_worker.agents import Agent
 from ai_worker.conversation import events as ev
 from ai_worker.conversation.actions import Say
-from ai_worker.providers.base import ProviderError, TextToSpeech
+from ai_worker.providers.base import ProviderError, SaidUntil, TextToSpeech
+from ai_worker.voice_ahead import SpeechAhead
 from callbus.pcm import duration_ms
 
 
@@ -34,6 +35,21 @@ class Voice:
         self._tell = tell
         self._sentences: asyncio.Queue[Say] = asyncio.Queue()
         self._speaking: asyncio.Task[None] | None = None
+        self._ahead: SpeechAhead | None = None
+        self._dropped: set[asyncio.Task[None]] = set()
+
+    def prepare(self, text: str) -> None:
+        """Begin to synthesise a sentence that will probably be said next."""
+        self.unprepare()
+        self._ahead = SpeechAhead(text, self._synthesise(text))
+
+    def unprepare(self) -> None:
+        """Forget what was prepared."""
+        ahead, self._ahead = self._ahead, None
+        if ahead:
+            dropping = asyncio.create_task(ahead.aclose())
+            self._dropped.add(dropping)
+            dropping.add_done_callback(self._dropped.discard)
 
     def say(self, sentence: Say) -> None:
         self._sentences.put_nowait(sentence)
@@ -46,31 +62,35 @@ class Voice:
 
     async def run(self) -> None:
         """Synthesise until cancelled."""
-        while True:
-            sentence = await self._sentences.get()
-            self._speaking = asyncio.create_task(self._speak(sentence))
-            try:
-                # Stopping the sentence must not stop this loop; being cancelled itself must.
+        try:
+            while True:
+                await self._say(await self._sentences.get())
+        finally:
+            self.unprepare()
+            if self._dropped:
+                await asyncio.wait(self._dropped)
+
+    async def _say(self, sentence: Say) -> None:
+        self._speaking = asyncio.create_task(self._speak(sentence))
+        try:
+            # Stopping the sentence must not stop the loop; being cancelled itself must.
+            await asyncio.wait([self._speaking])
+        finally:
+            if not self._speaking.done():
+                self._speaking.cancel()
                 await asyncio.wait([self._speaking])
-            finally:
-                if not self._speaking.done():
-                    self._speaking.cancel()
-                    await asyncio.wait([self._speaking])
-            if not self._speaking.cancelled():
-                self._speaking.result()
-            self._speaking = None
+        if not self._speaking.cancelled():
+            self._speaking.result()
+        self._speaking = None
 
     async def _speak(self, sentence: Say) -> None:
         sent = 0
         try:
-            speech = self._tts.stream(
-                sentence.text,
-                sample_rate=self._sample_rate,
-                voice=self._agent.voice,
-                language=self._agent.language_code,
-            )
-            async with aclosing(speech):
+            async with aclosing(self._audio(sentence.text)) as speech:
                 async for pcm in speech:
+                    if isinstance(pcm, SaidUntil):
+                        self._tell(ev.WordTimed(sentence.segment, pcm))
+                        continue
                     if not pcm:
                         continue
                     self._send(sentence.segment, pcm, False)
@@ -87,3 +107,15 @@ class Voice:
             return
         self._send(sentence.segment, b"", True)
         self._tell(ev.Synthesised(sentence.segment, round(duration_ms(sent, self._sample_rate))))
+
+    def _audio(self, text: str) -> AsyncGenerator[bytes | SaidUntil, None]:
+        if self._ahead and self._ahead.text == text and not self._ahead.failed:
+            ahead, self._ahead = self._ahead, None
+            return ahead.stream()
+        self.unprepare()
+        return self._synthesise(text)
+
+    def _synthesise(self, text: str) -> AsyncGenerator[bytes | SaidUntil, None]:
+        return self._tts.stream(
+            text, sample_rate=self._sample_rate, voice=self._agent.voice, language=self._agent.language_code
+        )

@@ -21,9 +21,11 @@ from ai_worker.metrics import Metrics
 from ai_worker.providers.suite import Suite
 from ai_worker.reader import MediaReader
 from ai_worker.tools import ToolBox
+from ai_worker.turn import TurnJudge
 from ai_worker.vad import VadService
 from callbus import calls, commands, keys, registry, transcript
 from callbus.broker import Broker, until_available, xadd
+from callbus.busclock import BusClock
 from callbus.claims import RENEW_EVERY_S, Claims, Lease, Waiting
 from callbus.errors import BusUnavailable, LeaseLost
 
@@ -52,6 +54,8 @@ class Worker:
         metrics: Metrics,
         *,
         capacity: int,
+        guesses: int,
+        turn_judge: TurnJudge | None,
         drain_timeout: float,
     ) -> None:
         self.id = registry.new_service_id()
@@ -64,9 +68,12 @@ class Worker:
         self._metrics = metrics
         metrics.watch("calls_held", "Calls that this worker holds", lambda: len(self._running))
         self._capacity = capacity
+        self._guesses = guesses
+        self._turn_judge = turn_judge
         self._drain_timeout = drain_timeout
         self._claims = Claims(broker, self.id)
         self._reader = MediaReader(broker, vad)
+        self._bus_clock = BusClock()
         self._running: dict[Lease, asyncio.Task[None]] = {}
         self._room = asyncio.Event()
         self._room.set()
@@ -81,6 +88,7 @@ class Worker:
             others = [
                 group.create_task(self._renew()),
                 group.create_task(self._reader.run()),
+                group.create_task(self._bus_clock.run(self._broker)),
                 group.create_task(self._agents.run()),
                 group.create_task(registry.keep_beating(self._broker, KIND, self.id, self._info)),
             ]
@@ -213,11 +221,13 @@ class Worker:
             lease,
             agent,
             persona_of(agent, tools, begun=datetime.fromtimestamp(begun, UTC)),
-            turn_taking_of(agent),
-            self._providers,
+            turn_taking_of(agent, guesses=self._guesses),
+            self._providers.of(agent.providers),
             tools,
             self._broker,
             metrics=self._metrics,
+            bus_clock=self._bus_clock,
+            turn_judge=self._turn_judge,
             worker=self.id,
             streamer=state.get("streamer", ""),
             sample_rate=int(state.get("sample_rate") or 8000),

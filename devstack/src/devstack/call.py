@@ -31,7 +31,7 @@ async def call(console: Console, out: Path, call_id: str | None, arguments: Sequ
     console.print(f"call {call_id} to {target.gateway_url} and {target.streamer_url}", style="bold", highlight=False)
     folder = out / "calls" / call_id / "simulator"
     code, view = await place_call(
-        target, ["--out", str(folder), *given, *arguments], call_id=call_id, log_dir=folder, console=console
+        target, [*given, *arguments], call_id=call_id, log_dir=folder, report=folder, console=console
     )
     if table := stages_table(view.timings, view.questions):
         console.print(table)

@@ -35,9 +35,15 @@ async def demo(console: Console, out: Path) -> int:
             stack.gateway_url, stack.streamer_url, stack.webhook_secret, stack.streamer_token, stack.redis_url
         )
         folder = out / "demo" / call_id
-        arguments = ["--script", str(SCRIPT), "--out", str(folder / "simulator"), "--json"]
+        arguments = ["--script", str(SCRIPT), "--json"]
         code, view = await place_call(
-            target, arguments, call_id=call_id, log_dir=work / "logs", console=console, watch=stack.check
+            target,
+            arguments,
+            call_id=call_id,
+            log_dir=work / "logs",
+            report=folder / "simulator",
+            console=console,
+            watch=stack.check,
         )
         files = [folder / "call.wav", folder / "call.json"]
         missing = await _wait_for(files, stack, console) if view.began.is_set() else files

@@ -35,6 +35,8 @@ class LiveView:
         self.timings: list[TurnTimed] = []
         self.questions: dict[int, str] = {}
         """What the caller said, by turn."""
+        self.said_until: dict[int, float] = {}
+        """When that ended, by turn; epoch s."""
         self.finished: Finished | None = None
         self.began = asyncio.Event()
         """Set by the first entry."""
@@ -53,6 +55,7 @@ class LiveView:
                 self._line(entry.at, "system", f"{worker} {how}, agent {agent}", "dim")
             case CallerSaid(text=text, turn=turn, started_at=started):
                 self.questions[turn] = text
+                self.said_until[turn] = entry.at
                 self._line(started, "caller", text, "bold cyan")
             case CallerPressed(digits=digits):
                 self._line(entry.at, "caller", f"presses {digits}", "bold cyan")
@@ -108,4 +111,5 @@ async def follow(broker: Broker, call_id: str, view: LiveView) -> None:
 def _latency(timed: TurnTimed) -> str:
     stages = " · ".join(f"{stage.replace('_', ' ')} {ms:.0f}" for stage, ms in timed.stages.items())
     total = "" if timed.voice_to_voice_ms is None else f"{timed.voice_to_voice_ms:.0f} ms voice to voice; "
-    return f"turn {timed.turn}: {total}ms after the caller's last word: {stages}"
+    hops = "".join(f"; hop {way} {ms:.0f}" for way, ms in timed.hops.items())
+    return f"turn {timed.turn}: {total}ms after the caller's last word: {stages}{hops}"

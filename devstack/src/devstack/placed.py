@@ -18,6 +18,7 @@ from rich.console import Console
 from callbus.broker import connect
 from devstack.live import LiveView, follow
 from devstack.processes import ManagedProcess
+from ringover_sim.report import CallReport, Stages
 
 LONGEST_S = 300.0
 LAST_ENTRIES_S = 10.0
@@ -46,18 +47,21 @@ async def place_call(
     *,
     call_id: str,
     log_dir: Path,
+    report: Path,
     console: Console,
     watch: Callable[[], None] = lambda: None,
 ) -> tuple[int, LiveView]:
     """Place a call and show it; the simulator's exit code (0: all went as its script expects) and what was seen.
 
-    `watch` is called all the while, and may raise. The simulator's own report goes to `log_dir`/simulator.log.
+    `watch` is called all the while, and may raise. The simulator's output goes to `log_dir`/simulator.log; its report
+    and what the caller heard into the folder `report`. Where the conversation can be read, the report has its stages.
     """
     simulator = ManagedProcess(
         "ringover-sim",
         [
             str(Path(sys.executable).with_name("ringover-sim")),
             *("call", "--gateway", target.gateway_url, "--streamer", target.streamer_url, "--call-id", call_id),
+            *("--out", str(report)),
             *arguments,
         ],
         # By the environment and not by an option: a command line is visible to every user of the machine.
@@ -91,8 +95,30 @@ async def place_call(
                             await task
     finally:
         await simulator.stop(grace=2.0)
+    _complete(report, view)
     code = simulator.exit_code
     return (1 if code is None else code), view
+
+
+def _complete(folder: Path, view: LiveView) -> None:
+    """Add what the system told of its answers to the simulator's report, if there is one."""
+    try:
+        report = CallReport.load(folder)
+    except (OSError, ValueError):
+        return  # the simulator says itself why it wrote none
+    report.complete(
+        [
+            Stages(
+                speech_ended_at=view.said_until[timed.turn],
+                stages=timed.stages,
+                hops=timed.hops,
+                voice_to_voice_ms=timed.voice_to_voice_ms,
+            )
+            for timed in view.timings
+            if timed.turn in view.said_until
+        ]
+    )
+    report.save_figures(folder)
 
 
 async def _until_ended(simulator: ManagedProcess, watch: Callable[[], None]) -> None:

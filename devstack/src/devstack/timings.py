@@ -10,6 +10,8 @@ from rich.table import Table
 from callbus.transcript import TurnTimed
 
 VOICE_TO_VOICE = "voice to voice"
+LAST = ("hop in", "hop out", VOICE_TO_VOICE)
+"""What is no moment of the turn stands behind those that are."""
 
 
 def stage_rows(timings: Sequence[TurnTimed]) -> tuple[list[str], dict[int, dict[str, float]]]:
@@ -20,12 +22,13 @@ def stage_rows(timings: Sequence[TurnTimed]) -> tuple[list[str], dict[int, dict[
     turns: dict[int, dict[str, float]] = {}
     for timed in timings:
         total = {} if timed.voice_to_voice_ms is None else {VOICE_TO_VOICE: timed.voice_to_voice_ms}
-        turns[timed.turn] = {**timed.stages, **total}
+        hops = {f"hop {way}": ms for way, ms in timed.hops.items()}
+        turns[timed.turn] = {**timed.stages, **hops, **total}
     # A turn that passed fewer stages (a rule in place of the LLM, say) says nothing of the order of the others.
     order: list[str] = []
     for row in sorted(turns.values(), key=len, reverse=True):
         order += [stage for stage in sorted(row, key=row.__getitem__) if stage not in order]
-    order.sort(key=VOICE_TO_VOICE.__eq__)
+    order.sort(key=lambda stage: LAST.index(stage) if stage in LAST else -1)
     return order, turns
 
 

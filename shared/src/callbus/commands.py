@@ -1,8 +1,9 @@
 """The entries on `streamer:{id}:commands`: what a worker asks of the streamer that holds its call's media session.
 
 Every command carries the call's epoch: the streamer drops those of an older epoch, so that a worker that was only
-paused can't speak over its successor. `action_id` names what must not happen twice; it stays the same when a successor
-asks again.
+paused can't speak over its successor. Within an epoch, a worker numbers its commands: an outage of Redis that swallows
+an answer makes it send again what has arrived, and the streamer drops the numbers that it has seen. `action_id` names
+what must not happen twice; it stays the same when a successor asks again.
 """
 
 from __future__ import annotations
@@ -109,13 +110,22 @@ _KINDS: dict[bytes, type[Break | TakeOver | Play | Digits | Transfer | Hangup | 
 }
 
 
-def encode(command: Command) -> dict[bytes, bytes]:
-    """The command as the fields of a stream entry."""
+def encode(command: Command, number: int = 0) -> dict[bytes, bytes]:
+    """The command as the fields of a stream entry. `number` counts the sender's commands from 1; 0: it has none."""
+    counted = {b"n": b"%d" % number} if number else {}
     if isinstance(command, Speak):
         head = f"{command.epoch} {int(command.last)} {command.segment}"
-        return {b"k": b"speak", b"c": command.call_id.encode(), b"h": head.encode(), b"d": command.pcm}
+        return {b"k": b"speak", b"c": command.call_id.encode(), b"h": head.encode(), b"d": command.pcm, **counted}
     kind = type(command).__name__.lower().encode()
-    return {b"k": kind, b"j": json.dumps(asdict(command), separators=(",", ":")).encode()}
+    return {b"k": kind, b"j": json.dumps(asdict(command), separators=(",", ":")).encode(), **counted}
+
+
+def number_of(entry: Mapping[bytes, bytes]) -> int:
+    """The number in the fields of a stream entry, 0 without one. Raises BadMessage."""
+    try:
+        return int(entry.get(b"n", 0))
+    except ValueError as error:
+        raise BadMessage(f"not a command's number: {entry[b'n'][:20]!r}") from error
 
 
 def decode(entry: Mapping[bytes, bytes]) -> Command:

@@ -51,6 +51,9 @@ class Playback:
     `started`: the first sample of `segment` is being heard. `finished`: its last one was heard. `cut`: it was stopped
     (or thrown away, with `heard_ms` 0) after `heard_ms` of the `total_ms` that had arrived by then. `idle`: nothing is
     playing and nothing waits; `segment` is the last one.
+
+    With `started`: when the segment's first audio came to the streamer, when it was sent to the media server, and how
+    far (s) Redis' clock was ahead of the streamer's.
     """
 
     at: float
@@ -58,6 +61,9 @@ class Playback:
     segment: str
     heard_ms: int = 0
     total_ms: int = 0
+    arrived_at: float | None = None
+    sent_at: float | None = None
+    bus_ahead: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,15 @@ class ActionDone:
 
 
 @dataclass(frozen=True, slots=True)
+class ActionRefused:
+    """An action can't be put on the wire, now or later: `reason` says what was expected of it. Nothing was done."""
+
+    at: float
+    action_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class MediaEnded:
     """The call's media is over for good: the conversation ends."""
 
@@ -76,13 +91,14 @@ class MediaEnded:
     reason: str
 
 
-MediaEvent: TypeAlias = MediaStarted | Audio | Dtmf | Playback | ActionDone | MediaEnded
+MediaEvent: TypeAlias = MediaStarted | Audio | Dtmf | Playback | ActionDone | ActionRefused | MediaEnded
 
-_KINDS: dict[bytes, type[MediaStarted | Dtmf | Playback | ActionDone | MediaEnded]] = {
+_KINDS: dict[bytes, type[MediaStarted | Dtmf | Playback | ActionDone | ActionRefused | MediaEnded]] = {
     b"start": MediaStarted,
     b"dtmf": Dtmf,
     b"playback": Playback,
     b"done": ActionDone,
+    b"refused": ActionRefused,
     b"end": MediaEnded,
 }
 _NAMES = {cls: name for name, cls in _KINDS.items()}

@@ -46,13 +46,24 @@ class CallerPressed:
 class BotSays:
     """A sentence that the bot is going to say. `segment` names its audio; nothing says yet that it was heard.
 
-    `reply_to` is the caller's turn that it answers (0: the greeting or a prompt of the bot's own).
+    `reply_to` is the caller's turn that it answers (0: the greeting or a prompt of the bot's own). A `protected` one
+    can't be interrupted.
     """
 
     at: float
     segment: str
     text: str
     reply_to: int = 0
+    protected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The text of the bot's reply to the caller's turn `reply_to` is whole: no more sentences follow. Without it, the
+    worker died before."""
+
+    at: float
+    reply_to: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +79,43 @@ class BotHeard:
 
 @dataclass(frozen=True, slots=True)
 class TurnTimed:
-    """Where the time of one answer went, in ms after the end of the caller's speech (`stages`), by the worker's clock;
-    `voice_to_voice_ms` is the caller's last speech to the bot's first audio, both by the streamer's clock."""
+    """Where the time of one answer went, in ms after the end of the caller's speech (`stages`).
+
+    `voice_to_voice_ms` is the caller's last speech to the bot's first audio, both by the streamer's clock. `hops` are
+    the ways through Redis in ms, the two machines' clocks corrected: `in`, the audio that showed the end of the speech,
+    from its arrival at the streamer to the worker's verdict on it; `out`, the answer's first audio, from the worker's
+    publishing it to its arrival at the streamer. With them, the stages that the worker measures count from the same
+    moment as the streamer's; without them (clocks not known yet), they don't hold the hop in.
+    """
 
     at: float
     turn: int
     stages: dict[str, float] = field(default_factory=dict)
     voice_to_voice_ms: float | None = None
+    hops: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Acted:
     """Something done on the line: `planned` until what the bot says first was heard, `asked` before it is sent to the
-    streamer, `done` when the streamer did it, `dropped` when the caller interrupted the announcement."""
+    streamer, `done` when the streamer did it, `refused` when it can't be done, `dropped` when the caller interrupted
+    the announcement. `tool_call_id` names the tool call that wanted it, if one did."""
 
     at: float
     action_id: str
     kind: Literal["transfer", "digits", "play", "hangup"]
     argument: str
-    state: Literal["planned", "asked", "done", "dropped"]
+    state: Literal["planned", "asked", "done", "refused", "dropped"]
+    tool_call_id: str = ""
 
 
-ToolState = Literal["asked", "done"]
+ToolState = Literal["asked", "done", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class ToolUsed:
-    """A tool that the language model called: `asked` before it runs, `done` with its `result`.
+    """A tool that the language model called: `asked` before it runs, `done` with its `result`, `failed` with another
+    one when what it was said to do turned out to be impossible.
 
     `arguments` is JSON as the model wrote it. One that was asked for and is not done may have had its
     effect, or not.
@@ -107,6 +128,14 @@ class ToolUsed:
     arguments: str
     state: ToolState
     result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineHeard:
+    """An answering machine is on the line; `sign` is what gave it away."""
+
+    at: float
+    sign: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +156,18 @@ class Finished:
 
 
 Entry: TypeAlias = (
-    CallerSaid | CallerPressed | BotSays | BotHeard | TurnTimed | Acted | ToolUsed | Noted | Claimed | Finished
+    CallerSaid
+    | CallerPressed
+    | BotSays
+    | Answered
+    | BotHeard
+    | TurnTimed
+    | Acted
+    | ToolUsed
+    | MachineHeard
+    | Noted
+    | Claimed
+    | Finished
 )
 
 _KINDS: dict[bytes, type[Entry]] = {
@@ -135,10 +175,12 @@ _KINDS: dict[bytes, type[Entry]] = {
     b"caller": CallerSaid,
     b"pressed": CallerPressed,
     b"bot": BotSays,
+    b"answered": Answered,
     b"heard": BotHeard,
     b"timing": TurnTimed,
     b"action": Acted,
     b"tool": ToolUsed,
+    b"machine": MachineHeard,
     b"note": Noted,
     b"finished": Finished,
 }

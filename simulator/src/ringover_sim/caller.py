@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import ssl
+import time
 from functools import cache
 from pathlib import Path
 
@@ -134,6 +135,7 @@ class Call:
             answered=asyncio.get_running_loop().time(),
             on_transfer=lambda _: self._end("transfer"),
         )
+        self._recorder.answered_at = time.time()
         self._recorder.note(0, "ringover", "answered")
         return line
 

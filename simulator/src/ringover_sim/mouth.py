@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ringover_sim.audio import g711_decode, g711_encode
 from ringover_sim.ear import LOUD
@@ -26,12 +27,19 @@ class Line:
     """One past the last sample sent, trailing silence included."""
 
     @property
+    def speech_start(self) -> int | None:
+        """The first loud sample: when a listener would say the caller began to speak."""
+        loud = self._loud()
+        return None if self.start is None else self.start + (int(loud[0]) if len(loud) else 0)
+
+    @property
     def speech_end(self) -> int | None:
         """One past the last loud sample: when a listener would say the caller stopped speaking."""
-        if self.start is None:
-            return None
-        loud = np.flatnonzero(np.abs(np.frombuffer(self.pcm, "<i2").astype(np.int32)) > LOUD)
-        return self.start + (int(loud[-1]) + 1 if len(loud) else len(self.pcm) // 2)
+        loud = self._loud()
+        return None if self.start is None else self.start + (int(loud[-1]) + 1 if len(loud) else len(self.pcm) // 2)
+
+    def _loud(self) -> NDArray[np.intp]:
+        return np.flatnonzero(np.abs(np.frombuffer(self.pcm, "<i2").astype(np.int32)) > LOUD)
 
 
 class Mouth:

@@ -26,6 +26,8 @@ class Recorder:
     """The raw material of a CallReport."""
 
     on_event: OnEvent | None = None
+    answered_at: float = 0.0
+    """Epoch seconds."""
     timeline: list[TimelineEntry] = field(default_factory=list)
     commands: list[SeenCommand] = field(default_factory=list)
     connections: list[ConnectionSeen] = field(default_factory=list)

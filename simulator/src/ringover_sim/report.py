@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,8 @@ from ringover_sim.audio import interleave, write_wav
 from ringover_sim.commands import CommandName
 
 EndedBy = Literal["caller", "bot", "transfer", "error"]
+SAME_TURN_S = 1.5
+"""The caller's turn that the system tells of is one that ended no further than this from when it says so."""
 
 
 class TimelineEntry(BaseModel):
@@ -43,18 +46,34 @@ class PlaybackHeard(BaseModel):
     cut: bool
 
 
+class Stages(BaseModel):
+    """Where the time of one answer went, as the system under test tells it; all figures are ms."""
+
+    speech_ended_at: float
+    """When it believes that the caller's speech ended, epoch seconds."""
+    stages: dict[str, float]
+    """From the end of the caller's speech."""
+    hops: dict[str, float]
+    """The ways through its message bus: `in`, `out`."""
+    voice_to_voice_ms: float | None
+
+
 class Turn(BaseModel):
     """One thing the caller said or pressed, and the bot's answer to it."""
 
     kind: Literal["say", "say_wav", "interrupt", "press"]
     text: str
     started_ms: int
+    onset_ms: int
+    """The first loud sample."""
     ended_ms: int
     """The last loud sample."""
     response_ms: int | None
     """From there to the first bot audio that began after it; negative: the bot began while the caller spoke."""
     overlap_ms: int
     """How long bot and caller were heard at once."""
+    told: Stages | None = None
+    """What the system tells of its answer, once `CallReport.complete` has been given it."""
 
 
 class ConnectionSeen(BaseModel):
@@ -86,6 +105,8 @@ class CallReport(BaseModel):
     called: str
     sample_rate: int
     ended_by: EndedBy
+    answered_at: float
+    """When the call was answered, epoch seconds."""
     duration_ms: int
     greeting_ms: int | None
     """From the open media connection to the first bot audio, when it came before the caller's first line."""
@@ -124,11 +145,28 @@ class CallReport(BaseModel):
         """The commands of one name, in order."""
         return [command for command in self.commands if command.command == name]
 
-    def save(self, folder: Path) -> None:
-        """Write report.json, report.txt and caller_heard.wav (stereo: left as sent, right as heard) into `folder`."""
+    def complete(self, told: Sequence[Stages]) -> None:
+        """Add what the system tells of its answers to the turns that they answered, by the time of the speech's end."""
+        for turn in self.turns:
+            ended_at = self.answered_at + turn.ended_ms / 1000
+            nearest = min(told, key=lambda stages: abs(stages.speech_ended_at - ended_at), default=None)
+            if nearest and abs(nearest.speech_ended_at - ended_at) <= SAME_TURN_S:
+                turn.told = nearest
+
+    @classmethod
+    def load(cls, folder: Path) -> CallReport:
+        """What `save` wrote, without the audio. Raises OSError, ValueError."""
+        return cls.model_validate_json((folder / "report.json").read_text(encoding="utf-8"))
+
+    def save_figures(self, folder: Path) -> None:
+        """Write report.json and report.txt into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "report.json").write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
         (folder / "report.txt").write_text(self.table() + "\n", encoding="utf-8")
+
+    def save(self, folder: Path) -> None:
+        """Write report.json, report.txt and caller_heard.wav (stereo: left as sent, right as heard) into `folder`."""
+        self.save_figures(folder)
         stereo = interleave(self.caller_pcm, self.heard_pcm)
         write_wav(folder / "caller_heard.wav", stereo, self.sample_rate, 2)
 
@@ -145,6 +183,7 @@ class CallReport(BaseModel):
                     for i, t in enumerate(self.turns, start=1)
                 ],
             ),
+            *self._stages(),
             "",
             *_columns(
                 ["command", "at", "data", "bot audible"],
@@ -160,6 +199,26 @@ class CallReport(BaseModel):
             "all expectations held" if self.ok else "expectations did NOT hold",
         ]
         return "\n".join(lines)
+
+    def _stages(self) -> Iterator[str]:
+        """A column for each moment, in the order in which they are passed."""
+        told = [(str(i), turn.told) for i, turn in enumerate(self.turns, start=1) if turn.told]
+        if not told:
+            return
+        names: list[str] = []
+        for _, one in sorted(told, key=lambda entry: -len(entry[1].stages)):
+            names += [name for name in sorted(one.stages, key=one.stages.__getitem__) if name not in names]
+        rows = []
+        for number, one in told:
+            figures = {**one.stages, "hop in": one.hops.get("in"), "hop out": one.hops.get("out")}
+            cells = [figures.get(name) for name in (*names, "hop in", "hop out")]
+            v2v = "-" if one.voice_to_voice_ms is None else f"{one.voice_to_voice_ms:.0f}"
+            rows.append([number, *("-" if ms is None else f"{ms:.0f}" for ms in cells), v2v])
+        yield ""
+        yield "as the system tells it, ms after the end of the caller's speech:"
+        yield from _columns(
+            ["turn", *(n.replace("_", " ") for n in names), "hop in", "hop out", "voice to voice"], rows
+        )
 
 
 def _columns(head: list[str], rows: list[list[str]]) -> list[str]:

@@ -50,6 +50,8 @@ class Bot:
         self._tell = tell
         self._hang_up = hang_up
         self._epoch = 0
+        self._latest = (0, 0)
+        """Epoch and number of the latest command that had a number."""
         self._commanded = False
         self._actions = Actions(context.broker)
         self._fallback = Fallback(context.settings, speech, send_text)
@@ -58,6 +60,7 @@ class Bot:
     def succeed(self, old: Bot) -> None:
         """This session carries on the call of another one."""
         self._epoch = old._epoch
+        self._latest = old._latest
         self._commanded = old._commanded
         self._actions = old._actions
         self._fallback.begun = old._fallback.begun
@@ -65,6 +68,7 @@ class Bot:
     async def begin(self, epoch: int, *, anew: bool) -> None:
         """The call's hash was read: `epoch` is the fence. `anew` when Redis lost the call, and its epochs with it."""
         self._epoch = epoch if anew else max(epoch, self._epoch)
+        self._latest = (0, 0) if anew else self._latest
         self._commanded = self._commanded and not anew
         for action in self._actions.take_postponed():
             await self._act(action)
@@ -76,13 +80,18 @@ class Bot:
         if self._unclaimed_timer is not None:
             self._unclaimed_timer.cancel()
 
-    async def execute(self, command: bus.Command) -> None:
-        """Carry out a command, unless its epoch is over."""
+    async def execute(self, command: bus.Command, number: int) -> None:
+        """Carry out a command, unless its epoch is over or its number has come before."""
         if isinstance(command, bus.Detach):
             return
         if command.epoch < self._epoch:
             self._context.counters.commands_stale += 1
             return
+        if number:
+            if (command.epoch, number) <= self._latest:
+                self._context.counters.commands_repeated += 1
+                return
+            self._latest = (command.epoch, number)
         self._epoch = command.epoch
         self._commanded = True
         self.served_at = time.time()
@@ -112,6 +121,7 @@ class Bot:
         except commands.CommandError as error:
             self._context.counters.commands_refused += 1
             log.error("an action can't be carried out", call_id=action.call_id, error=str(error))
+            self._tell(media.ActionRefused(round(self._now(), 3), action.action_id, str(error)))
             return
         if not await self._actions.first_time(action):
             self._context.counters.actions_repeated += 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from callbus.broker import Broker
+from callbus.busclock import BusClock
 from streamer.bus import Outbox
 from streamer.metrics import Counters
 from streamer.recording import Disk
@@ -57,6 +58,7 @@ class Context:
     outbox: Outbox
     counters: Counters
     disk: Disk
+    clock: BusClock = field(default_factory=BusClock)
     tasks: Tasks = field(default_factory=Tasks)
     sessions: set[MediaSession] = field(default_factory=set)
     """All that are not over."""

@@ -33,6 +33,7 @@ class Counters:
     commands: int = 0
     commands_unreadable: int = 0
     commands_stale: int = 0
+    commands_repeated: int = 0
     commands_without_session: int = 0
     commands_refused: int = 0
     commands_failed: int = 0

@@ -55,6 +55,8 @@ Output: TypeAlias = Piece | File
 @dataclass(slots=True, eq=False)
 class _Segment:
     name: str
+    arrived_at: float
+    sent_at: float | None = None
     pending: bytearray = field(default_factory=bytearray)
     arrived: int = 0
     in_flight: int = 0
@@ -110,7 +112,7 @@ class PlayoutClock:
             return False
         item = next((item for item in self._segments() if item.name == segment and not item.closed), None)
         if item is None:
-            item = _Segment(segment)
+            item = _Segment(segment, now)
             self._items.append(item)
             self._idle = False
         pcm = pcm[: len(pcm) - len(pcm) % SAMPLE_BYTES]
@@ -276,6 +278,7 @@ class PlayoutClock:
             pcm += segment.pending[:length]
             del segment.pending[:length]
             segment.in_flight += length
+            segment.sent_at = segment.sent_at or now
         self._sent.append(_Sent(start, start + len(pcm) / self._bytes_per_s, deque(spans)))
         self._file_from = None
         self._outputs.append(Piece(start, bytes(pcm)))
@@ -306,7 +309,8 @@ class PlayoutClock:
     def _report(self, at: float, state: Literal["started", "finished", "cut"], segment: _Segment) -> None:
         self._last_segment = segment.name
         heard, total = (count * 1000 // self._bytes_per_s for count in (segment.heard, segment.arrived))
-        self._events.append(Playback(at, state, segment.name, heard, total))
+        arrived, sent = (segment.arrived_at, segment.sent_at) if state == "started" else (None, None)
+        self._events.append(Playback(at, state, segment.name, heard, total, arrived, sent))
 
     def _go_idle(self, at: float) -> None:
         self._idle = True

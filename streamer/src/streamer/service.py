@@ -103,6 +103,7 @@ class Streamer:
             self._inbox.keep_alive(),
             Caretaker(self._context).run(),
             self._server.sweep(),
+            self._context.clock.run(self._broker),
             registry.keep_beating(self._broker, KIND, self.id, self._info),
         ]
         try:
@@ -114,13 +115,13 @@ class Streamer:
         finally:
             await asyncio.to_thread(self._disk.close)
 
-    async def _dispatch(self, command: commands.Command) -> None:
+    async def _dispatch(self, command: commands.Command, number: int) -> None:
         session = self._context.by_call.get(command.call_id)
         if session is None:
             self._counters.commands_without_session += 1
             return
         try:
-            await session.execute(command)
+            await session.execute(command, number)
         except Exception:
             # One call's command must not end all calls.
             self._counters.commands_failed += 1

@@ -84,6 +84,7 @@ class MediaSession:
             recorder=self._recorder,
             counters=context.counters,
             lag=context.settings.streamer_playout_lag_ms / 1000,
+            bus_ahead=self._bus_ahead,
         )
         self.bot = Bot(
             context,
@@ -103,6 +104,10 @@ class MediaSession:
     def now(self) -> float:
         """Epoch seconds, never going back."""
         return self._loop.time() + self._epoch_offset
+
+    def _bus_ahead(self) -> float | None:
+        ahead = self._context.clock.ahead
+        return None if ahead is None else ahead - self._epoch_offset
 
     # The media server's side
 
@@ -180,13 +185,13 @@ class MediaSession:
 
     # The bus's side
 
-    async def execute(self, command: bus.Command) -> None:
-        """Carry out a command that the bus brought."""
+    async def execute(self, command: bus.Command, number: int) -> None:
+        """Carry out a command that the bus brought; see callbus.commands about its number."""
         if isinstance(command, bus.Detach):
             if command.session == self.id:
                 self.supersede(tell=False)
         elif self.state != "over":
-            await self.bot.execute(command)
+            await self.bot.execute(command, number)
 
     def conversation_finished(self) -> None:
         """Nobody reads this call's stream any more."""

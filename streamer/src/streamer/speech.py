@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from callbus import media
 from streamer import commands
@@ -13,7 +14,10 @@ from streamer.recording import Recorder
 
 
 class Speech:
-    """What the bot says, from the worker's commands to the media server. `now()` is epoch seconds."""
+    """What the bot says, from the worker's commands to the media server. `now()` is epoch seconds.
+
+    `bus_ahead()` is how far (s) Redis' clock is ahead of `now`, as far as it is known.
+    """
 
     def __init__(
         self,
@@ -25,6 +29,7 @@ class Speech:
         recorder: Recorder,
         counters: Counters,
         lag: float,
+        bus_ahead: Callable[[], float | None],
     ) -> None:
         self._rate = sample_rate
         self._now = now
@@ -32,6 +37,7 @@ class Speech:
         self._tell = tell
         self._recorder = recorder
         self._counters = counters
+        self._bus_ahead = bus_ahead
         self._clock = PlayoutClock(sample_rate, lag=lag)
         self._timer: asyncio.TimerHandle | None = None
 
@@ -83,7 +89,7 @@ class Speech:
         now = self._now()
         outputs, events = self._clock.poll(now)
         for event in events:
-            self._tell(event)
+            self._tell(event if event.state != "started" else replace(event, bus_ahead=self._bus_ahead()))
         for output in outputs:
             match output:
                 case Piece(start, pcm):

@@ -167,8 +167,9 @@ async def test_the_voice_is_the_seconds(elevenlabs_server: FakeElevenLabs, tts: 
     began, first_at = time.monotonic(), 0.0
     pcm = b""
     async for piece in tts.stream(SENTENCE, sample_rate=8000, voice="", language="en"):
-        first_at = first_at or time.monotonic()
-        pcm += piece
+        if isinstance(piece, bytes):
+            first_at = first_at or time.monotonic()
+            pcm += piece
 
     assert len(pcm) == len(tone(SENTENCE, 8000))
     assert first_at - began < DEADLINE + LONGEST_GAP
@@ -187,7 +188,8 @@ async def test_half_a_sentence_is_not_said_twice(
 
     async def listen() -> None:
         async for piece in tts.stream(SENTENCE, sample_rate=8000, voice="", language="en"):
-            pcm.extend(piece)
+            if isinstance(piece, bytes):
+                pcm.extend(piece)
 
     with pytest.raises(ProviderError) as failure:
         await listen()

@@ -24,6 +24,7 @@ from support.fake_providers import (
     Refuse,
     SlowDrip,
 )
+from support.waiting import until
 
 HEARD = "Hello, can you hear me?"
 
@@ -117,6 +118,28 @@ async def test_a_session_that_was_closed_meanwhile_costs_a_new_one(
     elevenlabs_server.fail_next(Drop())
     assert await heard(stt) == HEARD
     assert [request.body for request in elevenlabs_server.requests] == [speech(8000)] * 3
+
+
+async def test_a_used_session_that_the_server_closed_has_a_successor_before_the_next_utterance(
+    elevenlabs_server: FakeElevenLabs, stt: ElevenLabsTranscription
+) -> None:
+    assert await heard(stt) == HEARD
+    await elevenlabs_server.scribe.hang_up()
+    await until(lambda: len(elevenlabs_server.scribe.sessions) == 1)
+    asked_at = time.monotonic()
+    assert await heard(stt) == HEARD
+    assert elevenlabs_server.opened_at[elevenlabs_server.requests[-1].peer] < asked_at
+    assert len(elevenlabs_server.opened_at) == 2
+
+
+async def test_a_session_that_nobody_used_has_none(
+    elevenlabs_server: FakeElevenLabs, stt: ElevenLabsTranscription
+) -> None:
+    await stt.warm()
+    await elevenlabs_server.scribe.hang_up()
+    await until(lambda: not elevenlabs_server.open_connections)
+    assert await heard(stt) == HEARD
+    assert len(elevenlabs_server.opened_at) == 2
 
 
 @pytest.mark.parametrize(

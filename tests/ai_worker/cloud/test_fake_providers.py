@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -120,3 +123,17 @@ async def test_as_a_process() -> None:
         process.send_signal(signal.SIGTERM)
         status = await process.wait()
     assert status == 0
+
+
+async def test_a_connection_that_comes_as_the_server_stops_is_closed() -> None:
+    loop = asyncio.get_running_loop()
+    for rounds in range(8):
+        with socket.socket() as client:
+            client.setblocking(False)
+            async with FakeOpenAI() as server:
+                client.connect_ex((urlsplit(server.origin).hostname, urlsplit(server.origin).port))
+                for _ in range(rounds):
+                    await asyncio.sleep(0)
+            with contextlib.suppress(ConnectionResetError):
+                async with asyncio.timeout(5):
+                    assert await loop.sock_recv(client, 1) == b""

@@ -58,12 +58,62 @@ def test_an_open_end_is_waited_for(text: str) -> None:
         "My email is john at example",
         "john at gmail",
         "john at example dot",
-        "john at example dot com.",
-        "john@example.com",
     ],
 )
 def test_dictation_is_waited_for_longest(text: str) -> None:
     assert silence_needed(text, OPTIONS) == OPTIONS.dictating
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "silence"),
+    [
+        ("en", "My number is 212 555 0143.", OPTIONS.unclear),
+        ("en", "john at example dot com.", OPTIONS.unclear),
+        ("en", "john@example.com", OPTIONS.unclear),
+        ("en", "I am 25.", OPTIONS.complete),
+        ("en", "In 2024.", OPTIONS.complete),
+        ("en", "I have two.", OPTIONS.complete),
+        ("en", "double seven two", OPTIONS.dictating),
+        ("en", "twenty one, thirty two", OPTIONS.dictating),
+        ("fr", "C'est le 06 12 34", OPTIONS.dictating),
+        ("fr", "C'est le 06 12 34 56 78.", OPTIONS.unclear),
+        ("fr", "zéro six douze trente-quatre", OPTIONS.dictating),
+        ("fr", "zéro six douze trente-quatre cinquante-six soixante-dix-huit", OPTIONS.unclear),
+        ("fr", "jean point dupont arobase orange", OPTIONS.dictating),
+        ("fr", "jean point dupont arobase orange point fr", OPTIONS.unclear),
+        ("fr", "Je voudrais un livre et", OPTIONS.incomplete),
+        ("fr", "Je voudrais un livre.", OPTIONS.complete),
+        ("fr", "Je n'en veux pas", OPTIONS.unclear),
+        ("es", "Quiero hablar con", OPTIONS.incomplete),
+        ("es", "Quiero hablar con alguien.", OPTIONS.complete),
+        ("de", "Ich möchte mit dem", OPTIONS.incomplete),
+        ("de", "Ich rufe Sie an.", OPTIONS.complete),
+        ("it", "Vorrei parlare con", OPTIONS.incomplete),
+        ("fr-FR", "euh", OPTIONS.incomplete),
+        ("pl", "i", OPTIONS.unclear),
+    ],
+)
+def test_it_knows_the_agents_language(language: str, text: str, silence: float) -> None:
+    assert silence_needed(text, OPTIONS, language=language) == silence
+
+
+@pytest.mark.parametrize(
+    ("language", "asked", "text", "silence"),
+    [
+        ("en", "What are the six digits on your card?", "4 7 2", OPTIONS.dictating),
+        ("en", "What are the six digits on your card?", "4 7 2 9 1 8", OPTIONS.complete),
+        ("en", "What are the six digits on your card?", "472918.", OPTIONS.complete),
+        ("en", "Please tell me your 4-digit code.", "It is 4729.", OPTIONS.complete),
+        ("en", "Please tell me your 4-digit code.", "four seven", OPTIONS.dictating),
+        ("en", "Please tell me your 4-digit code.", "I don't have it.", OPTIONS.complete),
+        ("fr", "Quels sont les six chiffres ?", "47 29 18", OPTIONS.complete),
+        ("en", "What is your order number?", "472918.", OPTIONS.dictating),
+    ],
+)
+def test_whoever_was_asked_for_so_many_digits_has_finished_after_them(
+    language: str, asked: str, text: str, silence: float
+) -> None:
+    assert silence_needed(text, OPTIONS, language=language, asked=asked) == silence
 
 
 def test_words_without_an_end_are_given_a_little_more_time() -> None:
@@ -82,6 +132,12 @@ def test_the_silence_is_bounded_whatever_is_said(text: str) -> None:
 )
 def test_listening_sounds_are_backchannels(text: str) -> None:
     assert is_backchannel(text)
+
+
+@pytest.mark.parametrize(("language", "text"), [("fr", "Oui, d'accord."), ("es", "Vale."), ("de", "Ja, genau.")])
+def test_listening_sounds_differ_by_language(language: str, text: str) -> None:
+    assert is_backchannel(text, language)
+    assert not is_backchannel(text, "en")
 
 
 @pytest.mark.parametrize(

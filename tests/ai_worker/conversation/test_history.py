@@ -6,6 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai_worker.conversation.history import History, Segment
+from ai_worker.conversation.scripted import Sentence
+from ai_worker.providers.base import SaidUntil
+from ai_worker.saying import spoken
 from callbus import transcript
 
 texts = st.lists(st.text("abcdefgh,.'é", min_size=1, max_size=9), min_size=1, max_size=12).map(" ".join)
@@ -70,19 +73,19 @@ def entries(*, resumed: bool) -> list[transcript.Entry]:
 
 def test_what_was_cut_off_is_the_unheard_ending() -> None:
     history = History.rebuilt(entries(resumed=False))
-    assert history.unheard_ending() == ["do it.", "It is free."]
+    assert history.unheard_ending() == [Sentence("do it."), Sentence("It is free.")]
     assert [message.content for message in history.messages("")] == ["Can I?", "You can …"]
 
 
 def test_what_was_said_again_is_not_unheard() -> None:
     history = History.rebuilt(entries(resumed=True))
-    assert history.unheard_ending() == ["It is free."]
+    assert history.unheard_ending() == [Sentence("It is free.")]
     assert [message.content for message in history.messages("")] == ["Can I?", "You can do it."]
 
 
 def test_a_reply_that_was_given_up_for_another_is_not_said_again() -> None:
     written = [*entries(resumed=False), transcript.BotSays(4.0, "1.3", "Sorry, say that again.", 0)]
-    assert History.rebuilt(written).unheard_ending() == ["Sorry, say that again."]
+    assert History.rebuilt(written).unheard_ending() == [Sentence("Sorry, say that again.")]
 
 
 def test_the_callers_words_end_what_the_bot_left_unsaid() -> None:
@@ -113,6 +116,50 @@ def test_an_action_is_pending_until_it_is_done_or_dropped() -> None:
 def test_the_end_is_known() -> None:
     history = History.rebuilt([*entries(resumed=True), transcript.Finished(9.0, "caller_left", "closed")])
     assert (history.outcome, history.finished) == ("caller_left", True)
+
+
+@given(texts, st.lists(st.integers(20, 900), min_size=12, max_size=12), milliseconds, milliseconds, st.integers(0, 12))
+def test_what_was_heard_is_what_the_voice_says_it_was(
+    text: str, word_ms: list[int], earlier: int, later: int, known: int
+) -> None:
+    words, said_ms = text.split(" "), 0
+    timed: list[SaidUntil] = []
+    for number, ms in enumerate(word_ms[: len(words)]):
+        said_ms += ms
+        timed.append(SaidUntil(len(" ".join(words[: number + 1])), said_ms))
+    segment = Segment("1", text, 1, timed=timed[:known])
+    for number, word in enumerate(timed[:known]):
+        assert segment.heard_by(word.ms, word.ms) == " ".join(words[: number + 1])
+        before = segment.heard_by(word.ms - 1, word.ms - 1)
+        assert before == " ".join(words[:number])
+    earlier, later = sorted((earlier, later))
+    assert segment.heard_by(later, later).startswith(segment.heard_by(earlier, earlier))
+    segment.synthesised_ms = said_ms
+    assert segment.heard_by(said_ms, said_ms) == text
+
+
+def test_the_words_of_a_voice_that_broke_off_are_not_more_than_it_said() -> None:
+    text = "one two three four"
+    segment = Segment("1", text, 1)
+    # By the middling speaker's pace, all of it would be said by now.
+    assert segment.heard_by(2000, 2000) == text
+    segment.timed = [SaidUntil(3, 900), SaidUntil(7, 1900)]
+    assert segment.heard_by(2000, 2000) == "one two"
+
+
+def test_a_timed_number_is_heard_when_its_last_word_is() -> None:
+    text = "Call 0184 now."
+    said = spoken(text, "en").text
+    number = said[len("Call ") : said.index(" now")]
+    timed = [SaidUntil(len("Call "[:-1]), 300), SaidUntil(len("Call ") + len(number), 4000), SaidUntil(len(said), 4200)]
+    segment = Segment("1", text, 1, timed=timed, synthesised_ms=4200)
+    assert [segment.heard_by(ms, 4200) for ms in (299, 300, 3900, 4000, 4200)] == [
+        "",
+        "Call",
+        "Call",
+        "Call 0184",
+        text,
+    ]
 
 
 def test_a_number_takes_as_long_as_its_words() -> None:

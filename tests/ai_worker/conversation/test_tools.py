@@ -216,6 +216,20 @@ def test_a_successor_knows_the_result_and_does_not_run_the_tool_again() -> None:
         assert ("not known" in result.content) is not known
 
 
+def test_what_a_tool_announced_and_the_line_refused_is_told_to_caller_and_model() -> None:
+    driver = Driver()
+    driver.asked_for_a_tool()
+    driver.tell(ev.ToolDone("call_1", "It is done.", Scripted("I will put you through.", "transfer", "33")))
+    [asked] = driver.of(act.Act)
+    driver.tell(ev.ActionRefused(asked.action_id, "expected 2 to 20 digits"))
+    assert said(driver)[-2:] == ["I am sorry, that is not possible right now.", "What else can I do for you?"]
+    driver.caller_says("Oh. What now?")
+    [result] = [message for message in driver.thought.messages if message.role == "tool"]
+    assert result.content == "It was not done, and can't be: expected 2 to 20 digits"
+    # A successor knows it, too.
+    assert History.rebuilt(driver.entries).messages("Be brief.") == driver.thought.messages
+
+
 def test_a_notice_is_said_to_its_end() -> None:
     notice = dataclasses.replace(PERSONA, notice="This call may be recorded.")
     driver = Driver(persona=notice)

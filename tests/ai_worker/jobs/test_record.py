@@ -169,12 +169,24 @@ ENTRIES = st.lists(
 @given(ENTRIES)
 def test_nothing_that_was_said_is_lost_whatever_the_order(entries: list[tr.Entry]) -> None:
     made = record(entries)
+    # What stands there twice, to the millisecond, was written twice.
+    written = [entry for at, entry in enumerate(entries) if entry not in entries[:at]]
     heard = [turn.caller.text for turn in made.turns if turn.caller]
-    assert heard == [entry.text for entry in entries if isinstance(entry, tr.CallerSaid)]
+    assert heard == [entry.text for entry in written if isinstance(entry, tr.CallerSaid)]
     said = sorted(sentence.text for turn in made.turns for sentence in turn.bot)
-    assert said == sorted(entry.text for entry in entries if isinstance(entry, tr.BotSays))
-    assert sum(len(turn.notes) for turn in made.turns) == sum(isinstance(entry, tr.Noted) for entry in entries)
+    assert said == sorted(entry.text for entry in written if isinstance(entry, tr.BotSays))
+    assert sum(len(turn.notes) for turn in made.turns) == sum(isinstance(entry, tr.Noted) for entry in written)
     assert CallRecord.model_validate_json(made.model_dump_json()) == made
+
+
+def test_entries_that_an_outage_has_doubled_count_once() -> None:
+    assert record([*STORY, *STORY[2:]]) == record(STORY)
+
+
+def test_an_answering_machine_is_on_record() -> None:
+    made = record([*STORY[:4], tr.MachineHeard(106.0, "after the tone")])
+    assert (made.machine, made.amd) == ("after the tone", None)
+    assert build_record("c1", {"amd": "MACHINE"}, []).amd == "MACHINE"
 
 
 def test_tools_stand_in_the_turn_that_asked_for_them() -> None:

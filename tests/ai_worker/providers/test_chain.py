@@ -25,6 +25,7 @@ from ai_worker.providers.base import (
 )
 from ai_worker.providers.breaker import BreakerRules, CircuitBreaker
 from ai_worker.providers.chain import LlmChain, SttChain, TtsChain
+from support.speech_stream import audio
 
 HI = (ChatMessage("user", "Hi"),)
 # Far above what an answer at once takes, far below what a test may take.
@@ -112,7 +113,7 @@ async def answer(chain: LlmChain) -> str:
 
 async def spoken(chain: TtsChain, voice: str = "", language: str = "en") -> str:
     stream = chain.stream("Hello.", sample_rate=8000, voice=voice, language=language)
-    return b"".join([piece async for piece in stream])[::160].decode()
+    return b"".join(await audio(stream))[::160].decode()
 
 
 def down(name: str = "a") -> ProviderError:

@@ -11,11 +11,13 @@ import pytest
 from pydantic import ValidationError
 
 from ai_worker import settings as settings_module
-from ai_worker.agents import Agent
-from ai_worker.providers.base import ChatMessage, ProviderDenied, TextDelta
+from ai_worker.agents import Agent, ProviderOrder
+from ai_worker.providers.base import ChatMessage, ProviderDenied, ProviderError, TextDelta
 from ai_worker.providers.suite import provider_suite
 from ai_worker.settings import Seam, WorkerSettings
-from support.fake_providers import FakeElevenLabs, FakeOpenAI, HoldAfter, Refuse
+from support.fake_providers import FakeElevenLabs, FakeOpenAI, FakeServer, HoldAfter, Refuse
+from support.speech_stream import audio
+from support.waiting import until
 
 AGENT = Agent.model_validate({"name": "test", "default": True, "greeting": "Hello there.", "instructions": "Be brief."})
 KEYS = {"openai_api_key": "sk-local-fake", "elevenlabs_api_key": "xi-local-fake"}
@@ -122,6 +124,83 @@ async def test_a_preferred_providers_wrong_key_stops_the_start_a_fallbacks_does_
         async with provider_suite(cloud(openai, elevenlabs, tts_providers="openai,elevenlabs")) as suite:
             assert suite.state()["tts"]["elevenlabs-tts"]["state"] == "open"
             assert suite.names["tts"] == "openai-tts"
+
+
+def agent_with(**providers: Any) -> Agent:
+    return AGENT.model_copy(update={"name": "other", "providers": ProviderOrder.model_validate(providers)})
+
+
+def asked(server: FakeServer, path: str) -> int:
+    return sum(path in request.path for request in server.requests)
+
+
+async def test_an_agents_own_order_says_which_server_is_asked() -> None:
+    async with (
+        FakeOpenAI() as openai,
+        FakeElevenLabs() as elevenlabs,
+        provider_suite(cloud(openai, elevenlabs, stt_providers="openai,elevenlabs")) as suite,
+    ):
+        other = agent_with(stt=["elevenlabs"], tts=["openai", "elevenlabs"])
+        await suite.prepare([AGENT, other])
+        # Its fixed sentences are in its own voice, and the first agent's in that one's.
+        made = len(AGENT.fixed_texts)
+        assert asked(elevenlabs, "/text-to-speech/") >= 2 * made
+        assert asked(openai, "/audio/speech") == asked(elevenlabs, "/text-to-speech/")
+
+        mine = suite.of(other.providers)
+        assert mine.names == {"stt": "elevenlabs-stt", "llm": "openai-chat", "tts": "openai-tts"}
+        before = (asked(openai, "/audio/transcriptions"), asked(elevenlabs, "/speech-to-text/"))
+        await mine.stt.transcribe(bytes(8000), 8000, language="en")
+        assert (asked(openai, "/audio/transcriptions"), asked(elevenlabs, "/speech-to-text/")) == (
+            before[0],
+            before[1] + 1,
+        )
+        spoken = asked(openai, "/audio/speech")
+        assert await audio(mine.tts.stream("Something new.", sample_rate=8000, voice="", language="en"))
+        assert await audio(mine.tts.stream("Hello there.", sample_rate=8000, voice="", language="en"))
+        assert asked(openai, "/audio/speech") == spoken + 1
+        assert suite.of(ProviderOrder()).tts is suite.tts
+
+
+async def test_what_keeps_failing_for_one_agent_is_kept_out_for_all() -> None:
+    async with (
+        FakeOpenAI() as openai,
+        FakeElevenLabs() as elevenlabs,
+        provider_suite(cloud(openai, elevenlabs)) as suite,
+    ):
+        elevenlabs.fail_next(Refuse(429, retry_after="60"))
+        mine = suite.of(ProviderOrder(tts=("elevenlabs", "openai")))
+        assert await audio(mine.tts.stream("Good morning.", sample_rate=8000, voice="", language="en"))
+        assert suite.state()["tts"]["elevenlabs-tts"]["out_for_s"] > 50
+        assert suite.names["tts"] == "openai-tts"
+
+
+async def test_a_provider_that_an_agent_leaves_out_is_not_asked_for_it() -> None:
+    async with (
+        FakeOpenAI() as openai,
+        FakeElevenLabs() as elevenlabs,
+        provider_suite(cloud(openai, elevenlabs)) as suite,
+    ):
+        elevenlabs.fail_next(Refuse(500))
+        mine = suite.of(ProviderOrder(tts=("elevenlabs",)))
+        with pytest.raises(ProviderError, match="HTTP 500"):
+            await audio(mine.tts.stream("Good morning.", sample_rate=8000, voice="", language="en"))
+        assert not asked(openai, "/audio/speech")
+        with pytest.raises(ValueError, match="local is not among elevenlabs, openai"):
+            suite.of(ProviderOrder(tts=("local",)))
+
+
+async def test_a_start_that_fails_leaves_no_connection_behind() -> None:
+    async with FakeOpenAI() as openai, FakeElevenLabs() as elevenlabs:
+        elevenlabs.api_key = "xi-another"
+        openai.fail_next(HoldAfter(0), HoldAfter(0))
+        began = time.monotonic()
+        with pytest.raises(ProviderDenied):
+            async with provider_suite(cloud(openai, elevenlabs)):
+                raise AssertionError("started")
+        # Not after the time-out of those that hang.
+        assert time.monotonic() - began < 3
+        await until(lambda: not openai.open_connections and not elevenlabs.open_connections)
 
 
 async def test_a_provider_that_is_away_at_the_start_is_tried_again_later() -> None:

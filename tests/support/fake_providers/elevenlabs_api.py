@@ -1,15 +1,16 @@
 """ElevenLabs' API as far as a voicebot uses it: text-to-speech as PCM, realtime transcription, the list of models.
 
-Wire formats: https://elevenlabs.io/docs/api-reference/text-to-speech/stream.
+Wire formats: https://elevenlabs.io/docs/api-reference/text-to-speech/stream and …/stream-with-timestamps.
 """
 
 from __future__ import annotations
 
+import base64
 import hmac
 import json
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fastapi import Request, Response
@@ -17,15 +18,17 @@ from fastapi import Request, Response
 from support.fake_providers.elevenlabs_scribe import FakeScribe
 from support.fake_providers.script import Fault, Piece, Refuse, RequestRecord
 from support.fake_providers.server import FakeServer
-from support.fake_providers.speech import speech_pieces, tone
+from support.fake_providers.speech import evenly, speech_pieces, tone
 
 
 class FakeElevenLabs(FakeServer):
     """Speech that comes `first_byte_ms` after the request, then `speed` times faster than it is spoken.
 
     `speak` maps a text and a rate in Hz to s16le mono. The body goes out in pieces of `piece_bytes`, any length:
-    the real one's pieces end within a sample, too. `hear` maps an utterance (s16le mono) and its language to text,
-    which comes `transcription_ms` after its commit. Voices not in `voices` are refused; None takes any.
+    the real one's pieces end within a sample, too. `align` maps a text and the seconds of its audio to the second at
+    which each character ends; with timestamps, a piece is a line of JSON. `hear` maps an utterance (s16le mono) and its
+    language to text, which comes `transcription_ms` after its commit. Voices not in `voices` are refused; None takes
+    any.
     """
 
     def __init__(
@@ -36,7 +39,8 @@ class FakeElevenLabs(FakeServer):
         speed: float = 20.0,
         piece_bytes: int = 2048,
         voices: frozenset[str] | None = None,
-        media_type: str = "audio/pcm",
+        media_type: str | None = None,
+        align: Callable[[str, float], Sequence[float]] = evenly,
         hear: Callable[[bytes, str], str] = lambda pcm, language: "Hello, can you hear me?",
         transcription_ms: float = 0.0,
         api_key: str = "xi-local-fake",
@@ -45,11 +49,14 @@ class FakeElevenLabs(FakeServer):
     ) -> None:
         super().__init__(api_key=api_key, host=host, port=port)
         self.speak, self.first_byte, self.speed = speak, first_byte_ms / 1000, speed
-        self.piece_bytes, self.voices, self.media_type = piece_bytes, voices, media_type
+        self.piece_bytes, self.voices, self.media_type, self.align = piece_bytes, voices, media_type, align
         self.scribe = FakeScribe(self, hear, transcription_ms / 1000)
         self.app.add_api_route("/v1/models", self._list_models, methods=["GET"], response_model=None)
         self.app.add_api_route(
             "/v1/text-to-speech/{voice_id}/stream", self._stream, methods=["POST"], response_model=None
+        )
+        self.app.add_api_route(
+            "/v1/text-to-speech/{voice_id}/stream/with-timestamps", self._stream, methods=["POST"], response_model=None
         )
 
     async def _list_models(self, request: Request) -> Response:
@@ -66,7 +73,32 @@ class FakeElevenLabs(FakeServer):
         rate = int(record.query["output_format"].removeprefix("pcm_"))
         audio = self.speak(record.json["text"], rate)
         pieces = speech_pieces(audio, rate, first_byte=self.first_byte, speed=self.speed, piece_bytes=self.piece_bytes)
-        return self.paced(record, fault, pieces, media_type=self.media_type, headers=_request_id())
+        media_type = "audio/pcm"
+        if record.path.endswith("/with-timestamps"):
+            pieces = list(self._with_timestamps(pieces, record.json["text"], rate))
+            media_type = "application/json"
+        return self.paced(record, fault, pieces, media_type=self.media_type or media_type, headers=_request_id())
+
+    def _with_timestamps(self, pieces: Sequence[Piece], text: str, rate: int) -> Iterator[Piece]:
+        """The pieces as lines of JSON, each with the characters that begin in it."""
+        ends = self.align(text, sum(len(piece.data) for piece in pieces) / (2 * rate))
+        characters = list(zip(text, [0.0, *ends], ends, strict=False))
+        arrived = 0
+        for piece in pieces:
+            arrived += len(piece.data)
+            here = [entry for entry in characters if entry[1] < arrived / (2 * rate)]
+            del characters[: len(here)]
+            alignment = {
+                "characters": [character for character, _, _ in here],
+                "character_start_times_seconds": [start for _, start, _ in here],
+                "character_end_times_seconds": [end for _, _, end in here],
+            }
+            chunk = {
+                "audio_base64": base64.b64encode(piece.data).decode(),
+                "alignment": alignment if here else None,
+                "normalized_alignment": alignment if here else None,
+            }
+            yield Piece(piece.at, json.dumps(chunk).encode() + b"\n\n")
 
     def _refusal(self, record: RequestRecord, fault: Fault | None) -> Refuse | None:
         if isinstance(fault, Refuse):

@@ -111,12 +111,12 @@ class FakeScribe:
             await self._answer(socket, record, fault, self.hear(audio, asked.get("language_code", "")))
 
     async def _answer(self, socket: WebSocket, record: RequestRecord, fault: Fault | None, text: str) -> None:
-        words = text.split()
+        words, seconds = text.split(), self.seconds
         partials = [" ".join(words[: n + 1]) for n in range(len(words) - 1)]
         messages = [{"message_type": "partial_transcript", "text": partial} for partial in partials]
         messages.append({"message_type": "committed_transcript", "text": text})
         for number, message in enumerate(messages):
-            pace = fault.seconds if isinstance(fault, SlowDrip) else self.seconds / len(messages)
+            pace = fault.seconds if isinstance(fault, SlowDrip) else seconds / len(messages)
             await asyncio.sleep(pace)
             match fault:
                 case Drop():
@@ -130,8 +130,8 @@ class FakeScribe:
                 case ErrorAfter(pieces=n) if n == number:
                     await _complain(socket, str(fault.code), fault.message)
                     return
+            record.sends()
             await socket.send_json(message)
-            record.pieces_sent += 1
         record.finished.set()
 
 

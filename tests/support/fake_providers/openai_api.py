@@ -147,7 +147,7 @@ class FakeOpenAI(OpenAiApi):
         calls = [part for part in parts if isinstance(part, ToolRequest)]
         for part in parts:
             if isinstance(part, str):
-                deltas += [{"content": token} for token in _tokens(part)]
+                deltas += [{"content": token} for token in tokens(part)]
         for number, called in enumerate(calls):
             index = number if self.numbered_calls else 0
             call = {"index": index, "id": _call_id(), "type": "function"}
@@ -167,7 +167,7 @@ class FakeOpenAI(OpenAiApi):
         # whisper-1 takes the parameter and ignores it.
         if record.form.get("stream") != b"true" or model == "whisper-1":
             return self.json(record, fault, self.transcription, {"text": text})
-        words = _tokens(text)
+        words = tokens(text)
         events: list[dict[str, Any]] = [{"type": "transcript.text.delta", "delta": word} for word in words]
         events.append({"type": "transcript.text.done", "text": text})
         pieces = [Piece(self.transcription * (i + 1) / len(events), _event(event)) for i, event in enumerate(events)]
@@ -196,7 +196,7 @@ def _call_id() -> str:
     return f"call_{secrets.token_hex(12)}"
 
 
-def _tokens(text: str) -> list[str]:
+def tokens(text: str) -> list[str]:
     """Pieces of about a token's length, four to six letters, the space before them included."""
     return re.findall(r"\s*\S{1,6}|\s+$", text)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,11 +91,22 @@ class RequestRecord:
     """The client's address: equal for requests on the same connection."""
     form: dict[str, bytes] = field(default_factory=dict)
     """Parts of a multipart body by name."""
-    pieces_sent: int = 0
+    received_at: float = field(default_factory=time.monotonic)
+    """When the request was there whole; s of the monotonic clock."""
+    sent_at: list[float] = field(default_factory=list)
+    """When each piece of the answer went out, by the same clock."""
     disconnected: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the client left before the answer was complete."""
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the answer went out whole."""
+
+    @property
+    def pieces_sent(self) -> int:
+        return len(self.sent_at)
+
+    def sends(self) -> None:
+        """A piece of the answer goes out now."""
+        self.sent_at.append(time.monotonic())
 
     @property
     def json(self) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
@@ -13,6 +14,7 @@ from typing import Any, Self
 import uvicorn
 from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from support.fake_providers.script import (
     CutAfter,
@@ -28,18 +30,25 @@ from support.fake_providers.script import (
 )
 
 REMEMBERED_REQUESTS = 1000
+# In so many rounds of its loop asyncio hands a connection that it has accepted to the server.
+ROUNDS_TO_A_CONNECTION = 3
 
 
 class FakeServer:
     """Base of the fakes: `async with` starts it on `port` (0: any free one) of 127.0.0.1 and gives `base_url`.
 
     Subclasses add their routes to `self.app`; each route begins with `receive()` and answers with `paced()`.
+    `keep_alive` (s) is how long a connection may be idle before the server closes it.
     """
 
     def __init__(self, *, api_key: str, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.keep_alive = 600.0
         self.api_key = api_key
         self.requests: deque[RequestRecord] = deque(maxlen=REMEMBERED_REQUESTS)
         self.peers: set[tuple[str, int]] = set()
+        """The connections that requests came over, by the client's address."""
+        self.opened_at: dict[tuple[str, int], float] = {}
+        """When each connection was opened, whatever came over it; s of the monotonic clock."""
         self.app = FastAPI(openapi_url=None)
         self._faults: deque[Fault] = deque()
         self._address = (host, port)
@@ -56,9 +65,19 @@ class FakeServer:
         """What to set as the provider's base URL."""
         return self.origin
 
+    @property
+    def open_connections(self) -> set[tuple[str, int]]:
+        """Those that nobody has closed, by the client's address."""
+        assert self._server is not None
+        return {_peer(connection) for connection in self._server.server_state.connections}
+
     def fail_next(self, *faults: Fault) -> None:
         """Each fault spoils one of the next requests, in this order."""
         self._faults.extend(faults)
+
+    def forget_faults(self) -> None:
+        """Those that no request has come for."""
+        self._faults.clear()
 
     async def request(self, number: int = 0) -> RequestRecord:
         """The request that came as the `number`th (from 0), as soon as it has come."""
@@ -75,12 +94,12 @@ class FakeServer:
         self._address = listener.getsockname()[:2]
         config = uvicorn.Config(
             self.app,
-            http="h11",
+            http=self._watched_protocol(),
             ws="websockets-sansio",
             lifespan="off",
             log_config=None,
             log_level="critical",
-            timeout_keep_alive=600,
+            timeout_keep_alive=self.keep_alive,  # type: ignore[arg-type]  # it goes into call_later as it is
         )
         config.load()
         self._server = uvicorn.Server(config)
@@ -94,6 +113,11 @@ class FakeServer:
     ) -> None:
         assert self._server is not None
         state = self._server.server_state
+        # What was accepted is served before the server closes: asyncio 3.11 loses a connection that comes just then.
+        for listener in (listener for listening in self._server.servers for listener in listening.sockets):
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+        for _ in range(ROUNDS_TO_A_CONNECTION):
+            await asyncio.sleep(0)
         for listening in self._server.servers:
             listening.close()
         for connection in list(state.connections):
@@ -152,13 +176,28 @@ class FakeServer:
         """Cut the connection from `peer` at once."""
         assert self._server is not None
         for connection in self._server.server_state.connections:
-            if _transport(connection).get_extra_info("peername")[:2] == peer:
+            if _peer(connection) == peer:
                 _transport(connection).abort()
+
+    def _watched_protocol(self) -> type[asyncio.Protocol]:
+        opened_at = self.opened_at
+
+        class Watched(H11Protocol):
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                super().connection_made(transport)
+                opened_at[_peer(self)] = time.monotonic()
+
+        return Watched
 
 
 def _transport(connection: Any) -> asyncio.Transport:
     transport: asyncio.Transport = connection.transport
     return transport
+
+
+def _peer(connection: Any) -> tuple[str, int]:
+    host, port = _transport(connection).get_extra_info("peername")[:2]
+    return host, port
 
 
 class _Dropped(Response):
@@ -220,8 +259,8 @@ class _Paced(Response):
             if isinstance(self._fault, ErrorAfter) and number == self._fault.pieces:
                 await send({"type": "http.response.body", "body": _error_event(self._fault), "more_body": True})
                 break
+            self._record.sends()
             await send({"type": "http.response.body", "body": piece.data, "more_body": True})
-            self._record.pieces_sent += 1
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         self._record.finished.set()
 

@@ -15,6 +15,11 @@ def tone(text: str, sample_rate: int) -> bytes:
     return bytes((8000 * np.sin(2 * np.pi * 220 / sample_rate * samples)).astype("<i2").tobytes())
 
 
+def evenly(text: str, seconds: float) -> list[float]:
+    """When each character of a text that takes `seconds` ends, if all are equally long."""
+    return [seconds * (n + 1) / len(text) for n in range(len(text))]
+
+
 def speech_pieces(audio: bytes, sample_rate: int, *, first_byte: float, speed: float, piece_bytes: int) -> list[Piece]:
     """`audio` (s16le mono), the first piece after `first_byte` s, the rest `speed` times faster than it is spoken."""
     return [

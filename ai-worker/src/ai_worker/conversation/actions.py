@@ -42,6 +42,25 @@ class StopThinking:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepare:
+    """Begin to synthesise a sentence that will probably be the next one to Say; nothing of it is sent."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unprepare:
+    """What was prepared is not needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guessed:
+    """An answer that was thought of before the turn was over was `used`, or thrown away: for the statistics."""
+
+    used: bool
+
+
+@dataclass(frozen=True, slots=True)
 class UseTool:
     """Run what the language model asked for, once; answered by ToolDone."""
 
@@ -85,4 +104,17 @@ class Finish:
     reason: str
 
 
-Action: TypeAlias = Transcribe | Think | StopThinking | UseTool | Say | StopSpeaking | Act | Write | Finish
+Action: TypeAlias = (
+    Transcribe
+    | Think
+    | StopThinking
+    | Prepare
+    | Unprepare
+    | Guessed
+    | UseTool
+    | Say
+    | StopSpeaking
+    | Act
+    | Write
+    | Finish
+)

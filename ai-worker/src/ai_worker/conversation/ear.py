@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ai_worker.conversation.actions import Transcribe
 from ai_worker.conversation.context import Context
 from ai_worker.conversation.endpointing import silence_needed
-from ai_worker.conversation.events import SpeechStarted, SpeechStopped, Transcribed
+from ai_worker.conversation.events import SpeechStarted, SpeechStopped, Transcribed, TurnJudged
 
 
 @dataclass(slots=True)
@@ -30,6 +30,7 @@ class Utterance:
     words: str | None = None
     parts: dict[int, str | None] = field(default_factory=dict)
     backchannel: bool = False
+    sounds_finished: bool = False
 
     @property
     def length_s(self) -> float:
@@ -109,7 +110,7 @@ class Ear:
                 utterance.from_ms = max(utterance.end_ms, event.start_ms - pre_roll)
             utterance.revision += 1
             utterance.words = None
-            utterance.backchannel = False
+            utterance.backchannel = utterance.sounds_finished = False
         self.utterance = utterance
         self._context.after("monologue", self._options.longest_part - (event.start_ms - utterance.from_ms) / 1000)
 
@@ -150,6 +151,15 @@ class Ear:
             self._context.timers.cancel("transcribing")
         return utterance
 
+    def judged(self, event: TurnJudged) -> Utterance | None:
+        """The open utterance, if an audio model is sure that the caller has finished with it."""
+        utterance = self.utterance
+        latest = utterance and (utterance.id, utterance.revision) == (event.utterance, event.revision)
+        if utterance is None or not latest or self.speaking or event.finished < self._options.sounds_finished:
+            return None
+        utterance.sounds_finished = True
+        return utterance
+
     def awaits(self, utterance: int, revision: int) -> bool:
         """Whether an answer about this revision is still wanted."""
         open_ = self.utterance
@@ -161,7 +171,14 @@ class Ear:
 
     def turn_ends_at(self, utterance: Utterance) -> float:
         """When the silence after what was understood has lasted long enough."""
-        return utterance.stopped_at + silence_needed(utterance.text, self._options.endpointing)
+        context, options = self._context, self._options.endpointing
+        needed = silence_needed(
+            utterance.text, options, language=context.persona.language, asked=context.history.last_heard
+        )
+        # The sound only settles what the words leave open.
+        if utterance.sounds_finished and needed == options.unclear:
+            needed = options.complete
+        return utterance.stopped_at + needed
 
     def answers_late(self, utterance: Utterance) -> bool:
         """Whether the bot's last word, if it is just now, came soon enough after it for it to be the answer."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ai_worker.conversation.persona import Scripted
-from ai_worker.providers.base import ToolCall
+from ai_worker.providers.base import SaidUntil, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,15 @@ class Transcribed:
     utterance: int
     revision: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnJudged:
+    """How probable it is (0..1) by the sound of it that the caller has finished; about the audio of a `Transcribe`."""
+
+    utterance: int
+    revision: int
+    finished: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +109,14 @@ class FirstSound:
 
 
 @dataclass(frozen=True, slots=True)
+class WordTimed:
+    """The TTS knows when a word of a segment will have been said; `until` counts the text as it is said."""
+
+    segment: str
+    until: SaidUntil
+
+
+@dataclass(frozen=True, slots=True)
 class Synthesised:
     """All audio of a segment, `ms` long, is on its way to the streamer."""
 
@@ -134,10 +151,23 @@ class Pressed:
 
 
 @dataclass(frozen=True, slots=True)
+class Beep:
+    """A pure tone on the caller's side has ended."""
+
+
+@dataclass(frozen=True, slots=True)
 class ActionDone:
     """The streamer carried an action out."""
 
     action_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRefused:
+    """The streamer can't carry an action out: a number that can't be dialled, a URL that can't be played."""
+
+    action_id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,17 +194,21 @@ Event: TypeAlias = (
     | SpeechStopped
     | Transcribed
     | TranscribeFailed
+    | TurnJudged
     | ReplyText
     | ReplyDone
     | ReplyFailed
     | ToolAsked
     | ToolDone
     | FirstSound
+    | WordTimed
     | Synthesised
     | SynthesisFailed
     | Played
     | Pressed
+    | Beep
     | ActionDone
+    | ActionRefused
     | MediaReturned
     | CallEnded
     | Tick

@@ -30,9 +30,9 @@ class Line:
         acting = self._acting is not None and self._acting.kind in OUTCOMES
         return acting or self.closing or self.outcome is not None
 
-    def plan(self, kind: LineAction, argument: str) -> PendingAction:
-        """An action that follows when what the bot says first was heard."""
-        action = PendingAction(f"{self._context.new_id()}-{kind}", kind, argument)
+    def plan(self, kind: LineAction, argument: str, tool_call_id: str = "") -> PendingAction:
+        """An action that follows when what the bot says first was heard; the tool call that wants it, if one does."""
+        action = PendingAction(f"{self._context.new_id()}-{kind}", kind, argument, tool_call_id=tool_call_id)
         self._context.history.pending = action
         self._write(action, "planned")
         return action
@@ -65,15 +65,28 @@ class Line:
 
     def done(self, action_id: str) -> bool:
         """The streamer did it; whether that was what was asked for."""
-        action = self._acting
-        if action is None or action.action_id != action_id:
+        action = self._answered(action_id, "done")
+        if action is None:
             return False
-        self._acting = None
-        self._context.timers.cancel("acting")
-        self._context.history.pending = None
-        self._write(action, "done")
         self.outcome = OUTCOMES.get(action.kind)
         return True
 
-    def _write(self, action: PendingAction, state: Literal["planned", "asked", "done", "dropped"]) -> None:
-        self._context.write(transcript.Acted(self._context.now, action.action_id, action.kind, action.argument, state))
+    def refused(self, action_id: str) -> PendingAction | None:
+        """It can't be done; the action, if it is what was asked for."""
+        return self._answered(action_id, "refused")
+
+    def _answered(self, action_id: str, state: Literal["done", "refused"]) -> PendingAction | None:
+        action = self._acting
+        if action is None or action.action_id != action_id:
+            return None
+        self._acting = None
+        self._context.timers.cancel("acting")
+        self._context.history.pending = None
+        self._write(action, state)
+        return action
+
+    def _write(self, action: PendingAction, state: Literal["planned", "asked", "done", "refused", "dropped"]) -> None:
+        acted = transcript.Acted(
+            self._context.now, action.action_id, action.kind, action.argument, state, action.tool_call_id
+        )
+        self._context.write(acted)

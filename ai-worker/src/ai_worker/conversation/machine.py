@@ -17,6 +17,7 @@ from ai_worker.conversation.persona import Persona, TurnTaking
 from ai_worker.conversation.speaker import Speaker
 from ai_worker.conversation.stages import Stages
 from ai_worker.conversation.takeover import TakeOver
+from ai_worker.conversation.voicemail import Voicemail
 from callbus import transcript
 
 FAILED = "failed"
@@ -39,9 +40,11 @@ class Conversation:
         self._keypad = Keypad(self._context)
         self._speaker = Speaker(self._context, self._line, self._ear, self._bot_silent)
         self._takeover = TakeOver(self._context, self._line, self._speaker, self._bot_silent)
+        self._voicemail = Voicemail(self._context, self._line, self._speaker, self._ear)
         self._prompts = 0
         self._silent_until = 0.0
         self._reprompted = False
+        self._was_bound = False
         self.finished = False
         speaker = self._speaker
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -51,17 +54,21 @@ class Conversation:
             ev.SpeechStopped: self._speech_stopped,
             ev.Transcribed: self._transcribed,
             ev.TranscribeFailed: self._transcribe_failed,
-            ev.ReplyText: speaker.reply_text,
-            ev.ReplyDone: speaker.reply_done,
-            ev.ReplyFailed: speaker.reply_failed,
-            ev.ToolAsked: speaker.tool_asked,
+            ev.TurnJudged: self._turn_judged,
+            ev.ReplyText: speaker.heed,
+            ev.ReplyDone: speaker.heed,
+            ev.ReplyFailed: speaker.heed,
+            ev.ToolAsked: speaker.heed,
             ev.ToolDone: speaker.tool_done,
             ev.FirstSound: speaker.first_sound,
+            ev.WordTimed: speaker.word_timed,
             ev.Synthesised: speaker.synthesised,
             ev.SynthesisFailed: speaker.synthesis_failed,
             ev.Played: self._played,
             ev.Pressed: self._pressed,
+            ev.Beep: lambda _: None,
             ev.ActionDone: self._action_done,
+            ev.ActionRefused: self._action_refused,
             ev.MediaReturned: self._media_returned,
             ev.CallEnded: self._call_ended,
             ev.Tick: lambda _: None,
@@ -82,6 +89,8 @@ class Conversation:
             "leaving": lambda: self._finish(self._line.outcome or FAILED, "the media connection stayed open"),
             "longest": self._too_long,
             "resuming": self._takeover.go_on,
+            "machine silent": self._voicemail.leave_message,
+            "machine talks on": self._voicemail.leave_message,
         }
 
     @property
@@ -95,6 +104,11 @@ class Conversation:
         if reply is None or reply.paused:
             return "listening"
         return "speaking" if reply.heard else "thinking"
+
+    @property
+    def wants_beeps(self) -> bool:
+        """Whether pure tones on the caller's side are to be told of."""
+        return self._voicemail.wants_beeps
 
     @property
     def history(self) -> History:
@@ -111,14 +125,21 @@ class Conversation:
         if not self.finished:
             self._context.now = max(self._context.now, now)
             # The event first: one that came in time is not undone by a timer that is only noticed now.
+            self._voicemail.notice(event)
             self._handlers[type(event)](event)
             while name := self._timers.pop_due(self._context.now):
                 self._on_timer[name]()
+            if self._was_bound and not self._bound:
+                self._hear_out()
+            self._was_bound = self._bound
+            if not self._timers.running("turn"):
+                self._speaker.forget_guess()
         return self._context.out
 
     # --- the call begins, comes back, ends
 
     def _begin(self, event: ev.Begin) -> None:
+        self._voicemail.begin()
         self._context.after("longest", max(0.0, self._context.persona.longest_call_s - event.elapsed))
         if self.history.finished:
             self._end(self.history.outcome or FAILED, "finished by another worker")
@@ -126,7 +147,7 @@ class Conversation:
             self._leave()
         elif not self.history.said:
             self._speaker.greet()
-        else:
+        elif not self._voicemail.take_up():
             self._takeover.begin()
 
     def _media_returned(self, _event: ev.MediaReturned) -> None:
@@ -143,6 +164,7 @@ class Conversation:
 
     def _end(self, outcome: str, reason: str) -> None:
         self._timers.clear()
+        self._speaker.forget_guess()
         self.finished = True
         self._context.emit(Finish(outcome, reason))
 
@@ -164,13 +186,37 @@ class Conversation:
             self._ear.started(event)
             self._timers.cancel("turn", "silence", "transcribing", "interruption")
 
-    def _speech_sustained(self, _event: ev.SpeechSustained) -> None:
-        reply = self._speaker.reply
-        if not self._ear.utterance or not self._context.persona.allow_interruptions:
+    @property
+    def _bound(self) -> bool:
+        """Whether what the bot is saying can't be interrupted (yet)."""
+        if reply := self._speaker.reply:
+            return not reply.interruptible
+        at_will = self._context.persona.allow_interruptions
+        return self._takeover.under_way and (self.history.must_be_heard or not at_will)
+
+    def _hear_out(self) -> None:
+        """The bot can be interrupted again: what the caller said meanwhile counts from now on."""
+        utterance = self._ear.utterance
+        going_on = self._speaker.reply is not None or self._takeover.under_way
+        if self._line.leaving or not going_on:
             return
-        if reply and reply.interruptible:
+        if self._keypad.waiting:
+            self._keys_complete()
+        elif utterance and self._ear.busy:
+            self._hush()
+            self._speaker.stages = Stages()
+            if utterance.text and not self._ear.speaking:
+                self._timers.set("turn", self._ear.turn_ends_at(utterance))
+
+    def _speech_sustained(self, _event: ev.SpeechSustained) -> None:
+        if not self._ear.utterance or self._bound:
+            return
+        self._hush()
+
+    def _hush(self) -> None:
+        if self._speaker.reply:
             self._speaker.pause()
-        elif not reply and self._takeover.under_way:
+        elif self._takeover.under_way:
             self._speaker.silence()
 
     def _speech_stopped(self, event: ev.SpeechStopped) -> None:
@@ -185,11 +231,13 @@ class Conversation:
         if self._line.leaving:
             self._ear.close()
             return
+        if self._voicemail.recognises(utterance):
+            return
         if self._ear.speaking:
             # Half a minute of sound without a word: behave as if nobody spoke (any more).
             if self._ear.noisy:
                 self._nothing_said()
-            elif self._ear.ended_in_noise and (reply is None or reply.interruptible):
+            elif self._ear.ended_in_noise and not self._bound:
                 self._ear.close()
                 self._speaker.stages = Stages()
                 self._caller_turn(utterance.earlier_text, utterance.started_at, self._context.now)
@@ -199,16 +247,27 @@ class Conversation:
         self._timers.cancel("transcribing", "interruption")
         if not utterance.text:
             self._nothing_said()
-        elif reply and reply.heard and is_backchannel(utterance.text):
+        elif reply and reply.heard and is_backchannel(utterance.text, self._context.persona.language):
             # Kept: should the bot fall silent in a moment, it was an answer.
             utterance.backchannel = True
             self._context.note(f"backchannel: {utterance.text}")
             self._speaker.resume()
-        elif reply and not reply.interruptible:
+        elif self._bound:
             self._speaker.resume()
         else:
             self._speaker.pause()
             self._speaker.stages.understood(utterance, self._context.now)
+            self._timers.set("turn", self._ear.turn_ends_at(utterance))
+            self._guess()
+
+    def _guess(self) -> None:
+        """The turn ends in a moment, unless the caller goes on: the answer is begun meanwhile."""
+        utterance = self._ear.utterance
+        if utterance and self._timers.running("turn") and self._context.now < self._ear.turn_ends_at(utterance):
+            self._speaker.guess(utterance.text)
+
+    def _turn_judged(self, event: ev.TurnJudged) -> None:
+        if (utterance := self._ear.judged(event)) and self._timers.running("turn"):
             self._timers.set("turn", self._ear.turn_ends_at(utterance))
 
     def _transcribe_failed(self, event: ev.TranscribeFailed) -> None:
@@ -219,8 +278,7 @@ class Conversation:
         self._timers.cancel("transcribing", "interruption")
         self._ear.close()
         self._context.note(f"speech-to-text failed: {reason}")
-        reply = self._speaker.reply
-        if self._line.leaving or (reply and not reply.interruptible):
+        if self._line.leaving or self._bound:
             self._speaker.resume()
             return
         self._takeover.stop()
@@ -244,8 +302,8 @@ class Conversation:
             self._arm_silence()
 
     def _turn_over(self) -> None:
-        utterance, reply = self._ear.utterance, self._speaker.reply
-        if utterance is None or not utterance.text or self._ear.speaking or (reply and not reply.interruptible):
+        utterance = self._ear.utterance
+        if utterance is None or not utterance.text or self._ear.speaking or self._bound:
             return
         self._ear.close()
         self._speaker.stages.turn_over(self._context.now)
@@ -263,6 +321,9 @@ class Conversation:
         if 0 < self._context.persona.most_turns < self.history.turn:
             self._context.note("the most turns of a call are reached")
             self._speaker.say_goodbye()
+        elif self._voicemail.repeats(text):
+            self._context.note("the caller says the same again and again, word for word")
+            self._speaker.say_goodbye()
         else:
             self._speaker.answer(text)
 
@@ -271,8 +332,7 @@ class Conversation:
             self._keys_complete()
 
     def _keys_complete(self) -> None:
-        reply = self._speaker.reply
-        if self._line.leaving or (reply and not reply.interruptible):
+        if self._line.leaving or self._bound:
             return
         keys, now = self._keypad.take(), self._context.now
         self._context.write(transcript.CallerPressed(now, keys))
@@ -284,6 +344,7 @@ class Conversation:
     def _played(self, event: ev.Played) -> None:
         self._speaker.played(event)
         self._takeover.played(event)
+        self._guess()
 
     def _bot_silent(self) -> None:
         self._silent_until = self._context.now + self._context.options.silence_prompt
@@ -324,6 +385,11 @@ class Conversation:
             self._leave()
         else:
             self._bot_silent()
+
+    def _action_refused(self, event: ev.ActionRefused) -> None:
+        if action := self._line.refused(event.action_id):
+            self._context.note(f"{action.kind} refused: {event.reason}")
+            self._speaker.refused(action, event.reason)
 
     def _leave(self) -> None:
         """The bot has left the call: whatever is under way, nothing but its end is waited for."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ai_worker.conversation.actions import Say, StopSpeaking
 from ai_worker.conversation.context import Context
+from ai_worker.conversation.endpointing import words
 from ai_worker.conversation.events import Played
 from ai_worker.conversation.history import PendingAction, Segment
 from ai_worker.conversation.persona import Scripted
+from ai_worker.conversation.scripted import Sentence
 from ai_worker.conversation.sentences import SentenceSplitter
-from ai_worker.providers.base import ToolCall
+from ai_worker.providers.base import SaidUntil, ToolCall
 from callbus import transcript
 
 
@@ -18,15 +21,17 @@ from callbus import transcript
 class Reply:
     """One answer, from the first thought to the last word heard.
 
-    `turn` is the caller's turn that it answers (0: a greeting or prompt of the bot's own). `paused` holds sentences
-    back while it is not clear whether the caller really interrupts; `unasked` says that the model is asked as soon as
-    it is known what was heard before. `excused` replies contain an apology. `calls` are the tools that the model asks
-    for in the answer it is writing, `working` those that run; `request` is what they want done on the line.
+    `turn` is the caller's turn that it answers (0: a greeting or prompt of the bot's own). Only what `yields` can be
+    interrupted. `paused` holds sentences back while it is not clear whether the caller really interrupts; `unasked`
+    says that the model is asked as soon as it is known what was heard before. `excused` replies contain an apology.
+    `calls` are the tools that the model asks for in the answer it is writing, `working` those that run; `request` is
+    what one of them wants done on the line. A reply that is `going_on` was begun by another worker: what of it is
+    `known` already, the model may repeat. `whole` says that all of the text is written down.
     """
 
     id: int
     turn: int
-    interruptible: bool = True
+    yields: bool = True
     thinking: bool = False
     unasked: bool = False
     excused: bool = False
@@ -35,13 +40,28 @@ class Reply:
     resume_when_silent: bool = False
     action: PendingAction | None = None
     splitter: SentenceSplitter = field(default_factory=SentenceSplitter)
-    waiting: list[str] = field(default_factory=list)
+    waiting: list[Sentence] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     failed_segments: int = 0
     calls: list[ToolCall] = field(default_factory=list)
     working: dict[str, ToolCall] = field(default_factory=dict)
     rounds: int = 0
     request: Scripted | None = None
+    requested_by: str = ""
+    known: frozenset[str] = frozenset()
+    going_on: bool = False
+    whole: bool = False
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether the caller can interrupt it now: not before he has heard what must be heard."""
+        protected = any(sentence.protected for sentence in self.waiting)
+        return self.yields and not protected and not any(segment.must_be_heard for segment in self.segments)
+
+    @property
+    def written(self) -> bool:
+        """Whether no more text will come, and all of it was handed on."""
+        return bool(self.segments) and not (self.thinking or self.working or self.waiting)
 
     @property
     def unsettled(self) -> list[Segment]:
@@ -74,28 +94,33 @@ class Mouth:
     def write(self, text: str) -> None:
         """More text of the reply."""
         if self.reply:
-            self.say(self.reply.splitter.feed(text))
+            self._say_new(self.reply, self.reply.splitter.feed(text))
 
     def written(self) -> None:
         """The reply's text is whole."""
         if self.reply:
             self.reply.thinking = False
-            self.say(self.reply.splitter.flush())
+            self._say_new(self.reply, self.reply.splitter.flush())
 
-    def say(self, sentences: list[str]) -> None:
+    def say(self, sentences: Iterable[Sentence]) -> None:
         """Whole sentences that belong to the reply."""
-        reply = self.reply
+        reply, now = self.reply, self._context.now
         if reply is None:
             return
         if reply.paused:
             reply.waiting += sentences
             return
-        for text in sentences:
-            segment = Segment(self._context.new_id(), text, reply.turn)
+        for sentence in sentences:
+            segment = Segment(self._context.new_id(), sentence.text, reply.turn, sentence.protected)
             reply.segments.append(segment)
             self._history.bot(segment)
-            self._context.write(transcript.BotSays(self._context.now, segment.id, text, reply.turn))
-            self._context.emit(Say(segment.id, text))
+            self._context.write(
+                transcript.BotSays(now, segment.id, sentence.text, reply.turn, protected=sentence.protected)
+            )
+            self._context.emit(Say(segment.id, sentence.text))
+
+    def _say_new(self, reply: Reply, texts: list[str]) -> None:
+        self.say([Sentence(text) for text in texts if " ".join(words(text)) not in reply.known])
 
     def pause(self) -> None:
         """Be silent, but keep what is left: the caller may not have meant it."""
@@ -118,8 +143,8 @@ class Mouth:
             return
         reply.paused = reply.resume_when_silent = reply.line_lost = False
         reply.failed_segments = 0
-        left = [segment.unheard for segment in reply.segments if segment.interrupted]
-        sentences = [text for text in left if text] + reply.waiting
+        left = [segment for segment in reply.segments if segment.interrupted and segment.unheard]
+        sentences = [Sentence(segment.unheard, segment.protected) for segment in left] + reply.waiting
         reply.waiting = []
         self.say(sentences)
 
@@ -139,6 +164,10 @@ class Mouth:
     def sounding(self, segment_id: str) -> None:
         if segment := self._history.segments.get(segment_id):
             segment.sounding = True
+
+    def timed(self, segment_id: str, until: SaidUntil) -> None:
+        if segment := self._history.segments.get(segment_id):
+            segment.timed.append(until)
 
     def synthesised(self, segment_id: str, ms: int) -> None:
         if segment := self._history.segments.get(segment_id):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ai_worker.conversation.actions import LineAction
 from ai_worker.conversation.endpointing import EndpointingOptions
+from ai_worker.conversation.scripted import protect
 from ai_worker.providers.base import ToolSpec
 
 
@@ -24,21 +25,32 @@ def _no_script(_text: str) -> Scripted | None:
 
 
 @dataclass(frozen=True, slots=True)
+class VoicemailPlan:
+    """What an answering machine gets: `message` after its beep, if there is one; then the bot hangs up."""
+
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Persona:
-    """One bot. Texts may be several sentences; an empty one is not said."""
+    """One bot. Texts may be several sentences; an empty one is not said. What stands in << >> can't be interrupted."""
 
     greeting: str
     language: str = "en"
     notice: str = ""
-    """Said after the greeting; a greeting with a notice can't be interrupted."""
+    """Said after the greeting, and never interrupted."""
     opening: Scripted | None = None
     """In place of the greeting: out of hours, say."""
     instructions: str = ""
     apology: str = "I am sorry, something went wrong on my side."
+    not_possible: str = "I am sorry, that is not possible right now. What else can I do for you?"
+    """Said when what the bot has announced can't be done."""
     reprompt: str = "Sorry, I did not catch that."
     silence_prompts: tuple[str, ...] = ("Are you still there?", "I am still here if you need anything.")
     goodbye: str = "I will hang up now. Goodbye."
     allow_interruptions: bool = True
+    voicemail: VoicemailPlan | None = None
+    """None: whoever is on the line is taken for a person."""
     fallback_number: str = ""
     """Where callers go when providers keep failing; "" for nowhere: then the bot says goodbye."""
     longest_call_s: float = 1800.0
@@ -49,6 +61,11 @@ class Persona:
     fillers: Mapping[str, str] = field(default_factory=dict)
     """What is said while a slow tool runs, by the tool's name; `filler` for the others."""
     script: Callable[[str], Scripted | None] = field(default=_no_script)
+
+    @property
+    def first_words(self) -> str:
+        """What the bot says when a call begins."""
+        return self.opening.say if self.opening else f"{self.greeting} {protect(self.notice)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +78,10 @@ class TurnTaking:
     post_roll: float = 0.2
     false_interruption: float = 1.5
     """Interrupted, and no words after this long: the bot goes on where it was cut."""
+    guesses: int = 3
+    """How often within one turn of the caller an answer is begun before the turn is over; 0 for never."""
+    sounds_finished: float = 0.7
+    """An audio model this sure of the end shortens the wait after unclear words; it is never asked alone."""
     late_answer: float = 1.0
     """A "yes" that ended no longer than this before the bot's last word answers it; an earlier one is a backchannel."""
     silence_prompt: float = 8.0
@@ -87,4 +108,8 @@ class TurnTaking:
     """A model that calls tools again and again is stopped."""
     key_pause: float = 2.0
     """Keys pressed are one input when no other follows for this long (or # ends it)."""
+    message_after: float = 2.5
+    """An answering machine that is silent for this long records, beep or not."""
+    machine_limit: float = 60.0
+    """One that talks on for longer gets its message anyway."""
     failures_tolerated: int = 2

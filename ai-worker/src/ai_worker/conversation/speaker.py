@@ -8,13 +8,15 @@ from ai_worker.conversation import events as ev
 from ai_worker.conversation.actions import StopThinking, Think
 from ai_worker.conversation.context import Context
 from ai_worker.conversation.ear import Ear
+from ai_worker.conversation.guess import Speculation
 from ai_worker.conversation.history import PendingAction
 from ai_worker.conversation.line import Line
 from ai_worker.conversation.mouth import Mouth, Reply
 from ai_worker.conversation.persona import Scripted
-from ai_worker.conversation.sentences import split_sentences
+from ai_worker.conversation.scripted import Sentence, sentences
 from ai_worker.conversation.stages import Stages
 from ai_worker.conversation.tooluse import LATE_RESULT, ToolUse
+from callbus import transcript
 
 
 class Speaker:
@@ -27,6 +29,7 @@ class Speaker:
         self._on_silent = on_silent
         self._mouth = Mouth(context)
         self._tools = ToolUse(context)
+        self._speculation = Speculation(context)
         self._replies = 0
         self._failures = 0
         self.stages = Stages()
@@ -39,8 +42,9 @@ class Speaker:
 
     def speak(self, text: str, *, turn: int = 0, action: PendingAction | None = None) -> None:
         """Say a fixed text, then do `action`."""
-        self.open(turn, action=action)
-        self._mouth.say(split_sentences(text))
+        whole = sentences(text)
+        self.open(turn, action=action, protected=any(sentence.protected for sentence in whole))
+        self._mouth.say(whole)
         self._progress()
 
     def greet(self) -> None:
@@ -48,12 +52,8 @@ class Speaker:
         persona = self._context.persona
         if persona.opening:
             self.perform(persona.opening)
-        elif persona.notice:
-            self.open(0, interruptible=False)
-            self._mouth.say(split_sentences(f"{persona.greeting} {persona.notice}"))
-            self._progress()
         else:
-            self.speak(persona.greeting)
+            self.speak(persona.first_words)
 
     def perform(self, scripted: Scripted, *, turn: int = 0) -> None:
         """Say what the script says, then do what it says."""
@@ -63,7 +63,9 @@ class Speaker:
     def answer(self, text: str) -> None:
         """Answer the caller's latest turn; "" when a tool's result came since."""
         history, persona = self._context.history, self._context.persona
+        self._speculation.turn_over()
         if text and (scripted := persona.script(text)):
+            self._speculation.take_prepared()
             self.perform(scripted, turn=history.turn)
             return
         reply = self.open(history.turn)
@@ -85,25 +87,63 @@ class Speaker:
         context, persona = self._context, self._context.persona
         reply.thinking = True
         context.after("thinking", context.options.thinking_limit)
-        context.emit(Think(reply.id, context.history.messages(persona.instructions), persona.tools))
+        to_go_on = reply.going_on and not reply.rounds
+        messages = context.history.messages(persona.instructions, to_go_on=to_go_on)
+        if guess := self._speculation.take(messages):
+            reply.id = guess.reply
+            self.stages.adopt(guess.marks)
+            for event in guess.written:
+                self.heed(event)
+        else:
+            self.stages.mark("llm_asked", context.now)
+            context.emit(Think(reply.id, messages, persona.tools))
+
+    def guess(self, text: str) -> None:
+        """The caller has probably finished, with this `text`: begin what `answer` would do, unheard and unseen."""
+        history, persona = self._context.history, self._context.persona
+        if history.unsettled:
+            return  # what the model would be told is not known yet
+        if scripted := persona.script(text):
+            self._speculation.prepare(scripted.say)
+        elif self._speculation.think(self._replies + 1, history.messages(persona.instructions, next_turn=text)):
+            self._replies += 1
+
+    def forget_guess(self) -> None:
+        """A guess is for the turn whose end is being waited for, and for the answer that waits to be asked for."""
+        if not (self.reply and self.reply.unasked):
+            self._speculation.drop()
 
     def say_goodbye(self) -> None:
         self.perform(Scripted(self._context.persona.goodbye, "hangup"))
 
-    def open(self, turn: int, *, action: PendingAction | None = None, interruptible: bool = True) -> Reply:
-        """Begin a reply; it is held back while the caller is saying something."""
+    def open(self, turn: int, *, action: PendingAction | None = None, protected: bool = False) -> Reply:
+        """Begin a reply; it is held back while the caller is saying something.
+
+        `protected`: it has sentences that can't be interrupted.
+        """
         self._replies += 1
-        interruptible = interruptible and self._context.persona.allow_interruptions
-        paused = self._ear.holds_back(interruptible=interruptible)
-        reply = Reply(self._replies, turn, interruptible, paused=paused, action=action)
+        yields = self._context.persona.allow_interruptions
+        paused = self._ear.holds_back(interruptible=yields and not protected)
+        reply = Reply(self._replies, turn, yields, paused=paused, action=action)
         self._mouth.reply = reply
         self._context.timers.cancel("silence")
         return reply
 
-    def continue_with(self, unheard: list[str], action: PendingAction | None) -> None:
-        """Go on with what another worker left unsaid."""
-        self.open(self._context.history.turn, action=action)
-        self._mouth.say(unheard)
+    def continue_with(
+        self, rest: list[Sentence], action: PendingAction | None, *, ask: bool, known: frozenset[str] | None
+    ) -> None:
+        """Go on with what another worker has begun: say `rest`, then do `action`, or `ask` the model for more.
+
+        What is `known` of its answer the model may repeat; None when it is to answer something new.
+        """
+        reply = self.open(
+            self._context.history.turn, action=action, protected=any(sentence.protected for sentence in rest)
+        )
+        reply.thinking = ask
+        self._mouth.say(rest)
+        if ask:
+            reply.known, reply.going_on = known or frozenset(), known is not None
+            self._think(reply)
         self._progress()
 
     # --- holding back, going on, giving up
@@ -145,7 +185,22 @@ class Speaker:
 
     # --- the language model writes
 
-    def reply_text(self, event: ev.ReplyText) -> None:
+    def heed(self, event: ev.ReplyText | ev.ReplyDone | ev.ReplyFailed | ev.ToolAsked) -> None:
+        """What the model says: about the reply under way, or about a guess."""
+        if self._speculation.wrote(event):
+            return
+        match event:
+            case ev.ReplyText():
+                self._reply_text(event)
+            case ev.ReplyDone():
+                self._reply_done(event)
+            case ev.ToolAsked():
+                self._tool_asked(event)
+            case ev.ReplyFailed():
+                if reply := self._thinking(event.reply):
+                    self._lost(reply, event.reason)
+
+    def _reply_text(self, event: ev.ReplyText) -> None:
         reply = self._thinking(event.reply)
         if reply is None:
             return
@@ -158,7 +213,7 @@ class Speaker:
             # A drip of words is no answer: only whole sentences buy time.
             self._context.after("thinking", self._context.options.thinking_limit)
 
-    def reply_done(self, event: ev.ReplyDone) -> None:
+    def _reply_done(self, event: ev.ReplyDone) -> None:
         reply = self._thinking(event.reply)
         if reply is None:
             return
@@ -167,13 +222,13 @@ class Speaker:
         if reply.calls:
             self._tools.use(reply)
             self._progress()
-        elif reply.sentences:
+        elif reply.sentences or reply.going_on:
             self.stages.mark("first_sentence", self._context.now)
             self._progress()
         else:
             self._lost(reply, "an empty answer")
 
-    def tool_asked(self, event: ev.ToolAsked) -> None:
+    def _tool_asked(self, event: ev.ToolAsked) -> None:
         if reply := self._thinking(event.reply):
             self.stages.mark("llm_first_token", self._context.now)
             self._tools.asked(reply, event.call)
@@ -185,8 +240,8 @@ class Speaker:
         if reply.request:
             request, reply.request = reply.request, None
             if request.kind and not reply.action:
-                reply.action = self._line.plan(request.kind, request.argument)
-            self._mouth.say(split_sentences(request.say))
+                reply.action = self._line.plan(request.kind, request.argument, reply.requested_by)
+            self._mouth.say(sentences(request.say))
             self._progress()
         elif reply.rounds < self._context.options.tool_rounds:
             self._think(reply)
@@ -201,12 +256,8 @@ class Speaker:
         """A slow tool is waited for: the caller is told so, unless the bot is saying something anyway."""
         reply = self.reply
         if reply and reply.working and not (reply.paused or reply.unsettled):
-            self._mouth.say([self._tools.filler(reply)])
+            self._mouth.say(sentences(self._tools.filler(reply)))
             self._watch()
-
-    def reply_failed(self, event: ev.ReplyFailed) -> None:
-        if reply := self._thinking(event.reply):
-            self._lost(reply, event.reason)
 
     def thinking_too_long(self) -> None:
         if self.reply and self.reply.thinking:
@@ -235,8 +286,19 @@ class Speaker:
         if self._failures > self._context.options.failures_tolerated:
             text = persona.apology if persona.fallback_number else f"{persona.apology} {persona.goodbye}"
             reply.action = self._way_out()
-        self._mouth.say(split_sentences(text))
+        self._mouth.say(sentences(text))
         self._progress()
+
+    def refused(self, action: PendingAction, reason: str) -> None:
+        """What was announced can't be done: say so, and let the model know."""
+        context = self._context
+        result = f"It was not done, and can't be: {reason}"
+        if exchange := context.history.failed(action.tool_call_id, result):
+            self._tools.write(exchange.call, "failed", result)
+        if self._failures > context.options.failures_tolerated or self._line.closing:
+            self.say_goodbye()
+        else:
+            self.speak(context.persona.not_possible)
 
     def _way_out(self) -> PendingAction:
         number = self._context.persona.fallback_number
@@ -248,6 +310,9 @@ class Speaker:
         self._mouth.sounding(event.segment)
         self.stages.mark("tts_first_byte", self._context.now)
         self._watch()
+
+    def word_timed(self, event: ev.WordTimed) -> None:
+        self._mouth.timed(event.segment, event.until)
 
     def synthesised(self, event: ev.Synthesised) -> None:
         self._mouth.synthesised(event.segment, event.ms)
@@ -281,6 +346,9 @@ class Speaker:
 
     def _progress(self) -> None:
         self._watch()
+        if (reply := self.reply) and reply.written and not reply.whole:
+            reply.whole = True
+            self._context.write(transcript.Answered(self._context.now, reply.turn))
         self._check_complete()
 
     def _watch(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ai_worker.conversation.ear import Utterance
 from callbus import transcript
 
@@ -31,12 +33,19 @@ class Stages:
         if self._turn_ended and stage not in self._marks:
             self._marks[stage] = self._since_speech(now)
 
+    def adopt(self, marks: Mapping[str, float]) -> None:
+        """Moments of the answer that came before the turn was over, by the worker's clock."""
+        for stage, at in marks.items():
+            self.mark(stage, at)
+
     def heard(self, turn: int, at: float, now: float) -> transcript.TurnTimed | None:
         """The bot's first audio is heard: the turn's times, once. `at` is by the streamer's clock."""
         if not turn or not self._turn_ended:
             return None
         self.mark("playing", now)
-        timed = transcript.TurnTimed(now, turn, self._marks, round((at - self._ended_at) * 1000, 1))
+        # In the order of time: with a guess, the model was asked before the turn was over.
+        stages = dict(sorted(self._marks.items(), key=lambda mark: mark[1]))
+        timed = transcript.TurnTimed(now, turn, stages, round((at - self._ended_at) * 1000, 1))
         self._turn_ended = False
         return timed
 

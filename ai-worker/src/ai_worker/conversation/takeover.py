@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ai_worker.conversation import scripted
 from ai_worker.conversation.context import Context
+from ai_worker.conversation.endpointing import words
 from ai_worker.conversation.events import Played
+from ai_worker.conversation.history import Exchange
 from ai_worker.conversation.line import Line
+from ai_worker.conversation.scripted import Sentence
 from ai_worker.conversation.speaker import Speaker
 
 
@@ -42,9 +46,12 @@ class TakeOver:
         self._speaker.settle_unknown()
         if not history.announced:
             self._drop()
-        unheard = history.unheard_ending()
-        if unheard or history.pending:
-            self._speaker.continue_with(unheard, history.pending)
+        rest, result_came = self._missing(), bool(history.said) and isinstance(history.said[-1], Exchange)
+        sentences = history.unheard_ending() + (rest or [])
+        ask = history.pending is None and (result_came or rest is None)
+        if sentences or ask or history.pending:
+            said = frozenset(" ".join(words(text)) for text in history.said_in_turn())
+            self._speaker.continue_with(sentences, history.pending, ask=ask, known=None if result_came else said)
         elif history.unanswered:
             self._speaker.answer(history.said[-1] if isinstance(history.said[-1], str) else "")
         else:
@@ -56,6 +63,21 @@ class TakeOver:
             self._end()
             self._drop()
             self._speaker.silence()
+
+    def _missing(self) -> list[Sentence] | None:
+        """What was to follow the other worker's last sentence, by the script; None when only the model can tell."""
+        history, persona = self._context.history, self._context.persona
+        said = history.said_in_turn()
+        if not (history.cut_short and said):
+            return []
+        if not history.turn:
+            text = persona.first_words
+        elif fixed := persona.script(history.callers_words):
+            text = fixed.say
+        else:
+            return None
+        whole = scripted.sentences(text)
+        return whole[len(said) :] if said == [sentence.text for sentence in whole[: len(said)]] else []
 
     def _end(self) -> None:
         self.under_way = False

@@ -31,7 +31,7 @@ class ToolUse:
         for call in calls:
             reply.working[call.id] = call
             context.history.asked(call)
-            self._write(call, "asked", "")
+            self.write(call, "asked", "")
             context.emit(UseTool(call))
         context.after("filler", context.options.filler_after)
         context.after("tools", context.options.tool_limit)
@@ -44,10 +44,11 @@ class ToolUse:
         exchange = self._context.history.answered(event.tool_call_id, event.text)
         if exchange is None:
             return None
-        self._write(exchange.call, "done", event.text)
+        self.write(exchange.call, "done", event.text)
         if reply is None or reply.working.pop(event.tool_call_id, None) is None:
             return None
-        reply.request = reply.request or event.request
+        if event.request and not reply.request:
+            reply.request, reply.requested_by = event.request, event.tool_call_id
         if reply.working:
             return None
         self._context.timers.cancel("filler", "tools")
@@ -59,7 +60,7 @@ class ToolUse:
         fillers = (persona.fillers.get(call.name) for call in reply.working.values())
         return next((text for text in fillers if text), persona.filler)
 
-    def _write(self, call: ToolCall, state: transcript.ToolState, result: str) -> None:
+    def write(self, call: ToolCall, state: transcript.ToolState, result: str) -> None:
         context = self._context
         context.write(
             transcript.ToolUsed(context.now, context.history.turn, call.id, call.name, call.arguments, state, result)

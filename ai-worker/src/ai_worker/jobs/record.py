@@ -110,6 +110,10 @@ class CallRecord(BaseModel):
     outcome: str | None
     reason: str | None
     ended_by: EndedBy | None
+    amd: str | None = None
+    """Ringover's answering_machine_detection: HUMAN, MACHINE or NOTSURE, where its webhook told it."""
+    machine: str | None = None
+    """What gave an answering machine away to the bot; null when it took the caller for a person."""
     claims: list[Claim]
     turns: list[Turn]
     recording: Recording | None
@@ -144,6 +148,8 @@ def build_record(
         outcome=outcome,
         reason=story.finished.reason if story.finished else None,
         ended_by=_ended_by(outcome, story),
+        amd=call.get("amd"),
+        machine=story.machine,
         claims=story.claims,
         turns=story.turns,
         recording=recording,
@@ -191,12 +197,19 @@ class _Story:
         self.turns: list[Turn] = []
         self.claims: list[Claim] = []
         self.finished: tr.Finished | None = None
+        self.machine: str | None = None
         self.actions: dict[str, Action] = {}
         self._numbered: dict[int, Turn] = {}
         self._sentences: dict[str, BotSentence] = {}
         self._tools: dict[str, ToolCall] = {}
+        self._seen: set[tr.Entry] = set()
 
     def add(self, entry: tr.Entry) -> None:
+        # An outage of Redis can write an entry twice: to the millisecond the same, it is the same.
+        if not isinstance(entry, tr.TurnTimed):
+            if entry in self._seen:
+                return
+            self._seen.add(entry)
         match entry:
             case tr.Claimed():
                 if self.finished:
@@ -227,6 +240,8 @@ class _Story:
             case tr.ToolUsed():
                 if (used := self._tools.get(entry.tool_call_id)) is not None:
                     used.done_at, used.result = entry.at, entry.result
+            case tr.MachineHeard():
+                self.machine = entry.sign
             case tr.Noted():
                 self._now().notes.append(Note(at=entry.at, note=entry.note))
             case tr.Finished():

@@ -25,6 +25,8 @@ FILE = "call.json"
 MAX_TRIES = 8
 MEDIA_TRIES = 5
 """So many tries (31 s with their delays) are spent on waiting for the media's end."""
+WEBHOOK_TRIES = 2
+"""And so many (3 s) on waiting for Ringover's word on the call's end, which comes by itself."""
 SETTLE_S = 1.0
 """The streamer says that the media is over, then closes the recording's last part."""
 
@@ -64,6 +66,8 @@ async def _write(desk: Desk, call_id: str, job_try: int) -> None:
     call = await calls.get(desk.broker, call_id)
     on_the_line = call.get("media") == "connected"
     if job_try <= MEDIA_TRIES and (on_the_line or time.time() - float(call.get("media_ended_at", 0)) < SETTLE_S):
+        raise Retry(defer=delay_s(job_try))
+    if job_try <= WEBHOOK_TRIES and call.get("state") in ("ringing", "answered"):
         raise Retry(defer=delay_s(job_try))
     entries, unreadable = await _transcript(desk.broker, call_id)
     if on_the_line:

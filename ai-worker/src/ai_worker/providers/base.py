@@ -85,6 +85,14 @@ class TextDelta:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class SaidUntil:
+    """The first `chars` characters of the text, which end with a word, are said when `ms` of the audio are heard."""
+
+    chars: int
+    ms: int
+
+
 class SpeechToText(Protocol):
     """Turns one utterance into text."""
 
@@ -131,11 +139,14 @@ class TextToSpeech(Protocol):
     @property
     def name(self) -> str: ...
 
-    def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
+    def stream(
+        self, text: str, *, sample_rate: int, voice: str, language: str
+    ) -> AsyncGenerator[bytes | SaidUntil, None]:
         """Speech as s16le mono at `sample_rate` Hz (8000 or 16000), in pieces of any even length, as it is made.
 
-        `voice` is the provider's own name of a voice; "" is its default. Closing the iterator early cancels the
-        request. Raises ProviderError, also in the middle.
+        Where the provider knows, its words stand between the pieces, each no later than its audio. `voice` is the
+        provider's own name of a voice; "" is its default. Closing the iterator early cancels the request. Raises
+        ProviderError, also in the middle.
         """
         ...
 

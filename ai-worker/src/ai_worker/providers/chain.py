@@ -17,6 +17,7 @@ from ai_worker.providers.base import (
     ProviderDenied,
     ProviderError,
     ProviderRefused,
+    SaidUntil,
     SpeechToText,
     TextDelta,
     TextToSpeech,
@@ -71,9 +72,24 @@ class _Chain(Generic[P]):
             for link in self._links
         }
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Its providers' words in the settings, in order."""
+        return tuple(link.kind for link in self._links)
+
     def first(self) -> Self:
         """The preferred provider alone, with the same breaker."""
-        return type(self)(self._links[:1], deadline=self._deadline, counts=self._counts, clock=self._clock)
+        return self._with(self._links[:1])
+
+    def ordered(self, kinds: Sequence[str]) -> Self:
+        """These providers alone, in this order, with the same breakers; none named: the chain as it is.
+
+        Raises ValueError for one that it doesn't have.
+        """
+        by_kind = {link.kind: link for link in self._links}
+        if unknown := [kind for kind in kinds if kind not in by_kind]:
+            raise ValueError(f"{self.seam}: {', '.join(unknown)} is not among {', '.join(by_kind)}")
+        return self._with([by_kind[kind] for kind in kinds]) if kinds else self
 
     async def warm(self) -> None:
         """The preferred provider only. Raises ProviderError."""
@@ -92,6 +108,9 @@ class _Chain(Generic[P]):
 
     async def aclose(self) -> None:
         await asyncio.gather(*(link.provider.aclose() for link in self._links))
+
+    def _with(self, links: Sequence[Link[P]]) -> Self:
+        return type(self)(links, deadline=self._deadline, counts=self._counts, clock=self._clock)
 
     def _attempts(self) -> Attempts[P]:
         return Attempts(self.seam, self._links, self._counts, self._clock)
@@ -146,7 +165,9 @@ class TtsChain(_Chain[TextToSpeech]):
 
     seam = "tts"
 
-    async def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
+    async def stream(
+        self, text: str, *, sample_rate: int, voice: str, language: str
+    ) -> AsyncGenerator[bytes | SaidUntil, None]:
         attempts = self._attempts()
         for attempt in attempts:
             with attempt:
@@ -162,7 +183,7 @@ class TtsChain(_Chain[TextToSpeech]):
                     while piece is not None:
                         attempt.begun = True
                         yield piece
-                        heard_until += len(piece) / (2 * sample_rate)
+                        heard_until += len(piece) / (2 * sample_rate) if isinstance(piece, bytes) else 0.0
                         allowed = heard_until - self._clock() + self._deadline
                         piece = await attempt.first_within(speech, "the next audio", round(allowed, 3))
                 return

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import Callable
 from typing import Any
 
 from elevenlabs.realtime.connection import RealtimeConnection, RealtimeEvents
 from elevenlabs.realtime.scribe import AudioFormat, CommitStrategy, RealtimeAudioOptions, ScribeRealtime
 from websockets.exceptions import InvalidStatus, WebSocketException
 
+from ai_worker.providers._connections import Connections
 from ai_worker.providers._http_errors import ErrorMap, checked_key
 from ai_worker.providers.base import Transcript
 
@@ -29,8 +31,9 @@ _Key = tuple[int, str]
 class ElevenLabsTranscription:
     """A SpeechToText over wss://…/v1/speech-to-text/realtime, committed by hand after each utterance.
 
-    A connection serves one utterance after the other, for one rate and language; up to 8 idle ones are kept. `timeout`
-    (s) is for the whole of a transcript, connecting included. Raises ValueError for a key that can't be sent.
+    A connection serves one utterance after the other, for one rate and language; up to 8 idle ones are kept. In place
+    of one that was lost, with an utterance that was cancelled or because the server closed it, a spare one is opened.
+    `timeout` (s) is for the whole of a transcript, connecting included. Raises ValueError for a key that can't be sent.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class ElevenLabsTranscription:
         self._errors = ErrorMap(name, key)
         self._api = ScribeRealtime(api_key=key, base_url=base_url)
         self._idle: list[tuple[_Key, _Session]] = []
+        self._asked: _Key = (8000, "en")
+        self._connections = Connections(self._errors, renew=self._spare, close=self._close, idle=None)
 
     async def transcribe(self, pcm: bytes, sample_rate: int, *, language: str) -> Transcript:
         """See SpeechToText.transcribe. Raises ValueError for a rate other than 8000 or 16000 Hz."""
@@ -56,26 +61,40 @@ class ElevenLabsTranscription:
             raise ValueError(f"{self.name}: audio at 8000 or 16000 Hz, not at {sample_rate} Hz")
         if not pcm:
             return Transcript("")
-        try:
-            async with asyncio.timeout(self._timeout):
-                return Transcript(await self._transcribe(pcm, (sample_rate, language)))
-        except TimeoutError:
-            raise self._errors.timeout("the transcript", self._timeout) from None
+        key = self._asked = (sample_rate, language)
+        with self._connections.request():
+            async with self._connections.until(self._deadline(), "the transcript", self._timeout):
+                return Transcript(await self._transcribe(pcm, key))
 
     async def warm(self) -> None:
         """Open a connection, for calls in English at 8 kHz. Raises ProviderError, also when the key is not accepted."""
-        key = (8000, "en")
-        try:
-            async with asyncio.timeout(self._timeout):
-                session = await self._open(key)
-        except TimeoutError:
-            raise self._errors.timeout("the session", self._timeout) from None
-        self._idle.append((key, session))
+        key = self._asked
+        async with self._connections.until(self._deadline(), "the session", self._timeout):
+            self._idle.append((key, await self._open(key)))
 
     async def aclose(self) -> None:
-        """Close the idle connections."""
+        """Close the connections, running requests included."""
+        await self._connections.aclose()
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._timeout
+
+    async def _close(self) -> None:
         while self._idle:
             await self._idle.pop()[1].close()
+
+    async def _spare(self) -> None:
+        for entry in [entry for entry in self._idle if not entry[1].usable]:
+            self._idle.remove(entry)
+            await entry[1].close()
+        if not any(key == self._asked for key, _ in self._idle):
+            key = self._asked
+            self._idle.append((key, await self._open(key)))
+
+    def _ended(self, session: _Session) -> None:
+        # One that was never used is not missed: else a server that closes idle ones would be asked for ever.
+        if session.served and any(idle is session for _, idle in self._idle):
+            self._connections.renew()
 
     async def _transcribe(self, pcm: bytes, key: _Key) -> str:
         session = await self._take(key)
@@ -126,7 +145,7 @@ class ElevenLabsTranscription:
             raise self._errors.from_handshake(error) from None
         except (OSError, WebSocketException) as error:
             raise self._errors.lost(error) from None
-        session = _Session(connection, self._errors)
+        session = _Session(connection, self._errors, self._ended)
         began = False
         try:
             await session.started()
@@ -146,7 +165,8 @@ class _Closed(Exception):
 class _Session:
     """One WebSocket, as far as an utterance needs it."""
 
-    def __init__(self, connection: RealtimeConnection, errors: ErrorMap) -> None:
+    def __init__(self, connection: RealtimeConnection, errors: ErrorMap, ended: Callable[[_Session], None]) -> None:
+        self.served = False
         self._connection = connection
         self._errors = errors
         self._events: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
@@ -157,6 +177,7 @@ class _Session:
             RealtimeEvents.CLOSE,
         ):
             connection.on(event, self._listener(event.value))
+        connection.on(RealtimeEvents.CLOSE, lambda _: ended(self))
 
     @property
     def usable(self) -> bool:
@@ -178,6 +199,7 @@ class _Session:
         except WebSocketException as error:
             raise _Closed(str(error)) from None
         committed = await self._next("committed_transcript")
+        self.served = True
         return str(committed.get("text", "")).strip()
 
     async def close(self) -> None:

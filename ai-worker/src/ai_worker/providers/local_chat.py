@@ -63,5 +63,6 @@ class LocalLlama:
             name=self.name,
             base_url=server.base_url,
             max_tokens=self._max_tokens,
+            keep_warm=False,
         )
         return server, chat

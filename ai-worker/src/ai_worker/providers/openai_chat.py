@@ -26,8 +26,8 @@ class OpenAiChat:
 
     `temperature`, `max_tokens` and `extra_body` (further parameters of the request, as the server names them) are
     sent only when given. Times are in seconds: `first_token_timeout` counts from the request to the first text or
-    tool call, connecting included; `between_tokens_timeout` from one piece of the stream to the next.
-    Raises ValueError for a key that can't be sent.
+    tool call, connecting included; `between_tokens_timeout` from one piece of the stream to the next. `keep_warm`: see
+    OpenAiClient. Raises ValueError for a key that can't be sent.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class OpenAiChat:
         connect_timeout: float = 2.0,
         first_token_timeout: float = 4.0,
         between_tokens_timeout: float = 3.0,
+        keep_warm: bool = True,
     ) -> None:
         self.name = name
         self._model = model
@@ -59,6 +60,7 @@ class OpenAiChat:
             base_url=base_url,
             connect_timeout=connect_timeout,
             read_timeout=max(first_token_timeout, between_tokens_timeout),
+            keep_warm=keep_warm,
         )
         self._errors = self._client.errors
         # The SDK imports a resource when it is first asked for; that is not to happen within a call.
@@ -74,30 +76,31 @@ class OpenAiChat:
             self._first_token_timeout,
             "the first token",
         )
-        chunks = await self._open(messages, tools, deadline)
-        answer = _Answer()
-        try:
-            while (chunk := await self._next(chunks, deadline, awaited, allowed)) is not None:
-                for choice in chunk.choices or ():
-                    for piece in answer.feed(choice):
-                        yield piece
-                if answer.finish_reason is not None:
-                    break
-                if answer.begun:
-                    allowed, awaited = self._between_tokens_timeout, "the next token"
-                    deadline = loop.time() + allowed
-            for call in answer.calls():
-                if answer.finish_reason == "length" and not _is_json(call.arguments):
-                    raise self._errors.refused(f"the call of tool {call.name} was cut off by max_tokens: raise it")
-                if answer.finish_reason is not None:
-                    yield call
-            if answer.finish_reason is None:
-                raise self._errors.failed("the stream ended before the answer was complete")
-            if answer.finish_reason == "content_filter" and not answer.begun:
-                raise self._errors.refused("the answer was withheld by the content filter")
-            await self._drain(chunks)
-        finally:
-            await chunks.close()
+        with self._client.connections.request():
+            chunks = await self._open(messages, tools, deadline)
+            answer = _Answer()
+            try:
+                while (chunk := await self._next(chunks, deadline, awaited, allowed)) is not None:
+                    for choice in chunk.choices or ():
+                        for piece in answer.feed(choice):
+                            yield piece
+                    if answer.finish_reason is not None:
+                        break
+                    if answer.begun:
+                        allowed, awaited = self._between_tokens_timeout, "the next token"
+                        deadline = loop.time() + allowed
+                for call in answer.calls():
+                    if answer.finish_reason == "length" and not _is_json(call.arguments):
+                        raise self._errors.refused(f"the call of tool {call.name} was cut off by max_tokens: raise it")
+                    if answer.finish_reason is not None:
+                        yield call
+                if answer.finish_reason is None:
+                    raise self._errors.failed("the stream ended before the answer was complete")
+                if answer.finish_reason == "content_filter" and not answer.begun:
+                    raise self._errors.refused("the answer was withheld by the content filter")
+                await self._drain(chunks)
+            finally:
+                await chunks.close()
 
     async def warm(self) -> None:
         """Open a connection. Raises ProviderError, also for a key that is not accepted."""
@@ -113,7 +116,7 @@ class OpenAiChat:
         stale_seen = False
         while True:
             try:
-                async with asyncio.timeout_at(deadline):
+                async with self._client.connections.until(deadline, "the first token", self._first_token_timeout):
                     return await self._completions.create(
                         model=self._model,
                         messages=[_message(message) for message in messages],
@@ -124,8 +127,6 @@ class OpenAiChat:
                         extra_body=self._extra_body or None,
                         stream=True,
                     )
-            except TimeoutError:
-                raise self._errors.timeout("the first token", self._first_token_timeout) from None
             except OPENAI_ERRORS as error:
                 if stale_seen or not is_stale_connection(error):
                     raise self._errors.from_openai(error) from None
@@ -136,10 +137,8 @@ class OpenAiChat:
     ) -> ChatCompletionChunk | None:
         # The deadline is on the parsed piece: a server's keep-alive comments must not count as an answer.
         try:
-            async with asyncio.timeout_at(deadline):
+            async with self._client.connections.until(deadline, awaited, allowed):
                 return await anext(chunks, None)
-        except TimeoutError:
-            raise self._errors.timeout(awaited, allowed) from None
         except OPENAI_ERRORS as error:
             raise self._errors.from_openai(error) from None
 
@@ -150,7 +149,7 @@ class OpenAiChat:
                 while await anext(chunks, None) is not None:
                     pass
         except (TimeoutError, *OPENAI_ERRORS):
-            return
+            self._client.connections.renew()
 
 
 class _Answer:

@@ -84,13 +84,13 @@ class OpenAiTranscription:
         await self._client.aclose()
 
     async def _attempt(self, wav: bytes, language: str, deadline: float) -> Transcript:
-        try:
-            async with asyncio.timeout_at(deadline):
-                text = await (self._streamed(wav, language) if self._streaming else self._whole(wav, language))
-        except TimeoutError:
-            raise self._errors.timeout("the transcript", self._timeout) from None
-        except OPENAI_ERRORS as error:
-            raise self._errors.from_openai(error) from None
+        connections = self._client.connections
+        with connections.request():
+            try:
+                async with connections.until(deadline, "the transcript", self._timeout):
+                    text = await (self._streamed(wav, language) if self._streaming else self._whole(wav, language))
+            except OPENAI_ERRORS as error:
+                raise self._errors.from_openai(error) from None
         return Transcript(text.strip())
 
     async def _whole(self, wav: bytes, language: str) -> str:

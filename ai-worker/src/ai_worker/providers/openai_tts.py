@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import aclosing
 
 import numpy as np
 import samplerate
 from numpy.typing import NDArray
-from openai import omit
+from openai import AsyncAPIResponse, omit
 
-from ai_worker.providers._http_errors import OPENAI_ERRORS, is_stale_connection
+from ai_worker.providers._http_errors import OPENAI_ERRORS
 from ai_worker.providers._openai_client import OPENAI_URL, OpenAiClient
+from ai_worker.providers._speech_stream import CALL_RATES, SpeechStream
 
 # What the API calls "pcm": 24 kHz s16le mono, without a header.
 API_RATE = 24000
-CALL_RATES = (8000, 16000)
 # Silence that pushes the filter's last 2.5 ms out, with room.
 FLUSH = np.zeros(API_RATE // 100, np.float32)
 
@@ -46,7 +45,6 @@ class OpenAiSpeech:
         self._instructed = not model.startswith("tts-1")
         self._default_voice = default_voice
         self._first_byte_timeout = first_byte_timeout
-        self._between_bytes_timeout = between_bytes_timeout
         self._client = OpenAiClient(
             name,
             api_key=api_key,
@@ -55,6 +53,14 @@ class OpenAiSpeech:
             read_timeout=max(first_byte_timeout, between_bytes_timeout),
         )
         self._errors = self._client.errors
+        self._stream = SpeechStream(
+            self._client.connections,
+            self._errors,
+            raised=OPENAI_ERRORS,
+            mapped=self._errors.from_openai,
+            first_byte_timeout=first_byte_timeout,
+            between_bytes_timeout=between_bytes_timeout,
+        )
         # The SDK imports a resource when it is first asked for; that is not to happen within a call.
         self._speech = self._client.sdk.audio.speech.with_streaming_response
 
@@ -67,20 +73,22 @@ class OpenAiSpeech:
             raise ValueError(f"{self.name}: speech at 8000 or 16000 Hz, not at {sample_rate} Hz")
         if not any(character.isalnum() for character in text):
             return
-        loop = asyncio.get_running_loop()
-        deadline, allowed = loop.time() + self._first_byte_timeout, self._first_byte_timeout
+        told = f"Speak the language with the ISO 639-1 code {language}." if language and self._instructed else omit
         audio = _ToCallRate(sample_rate)
-        begun = False
-        async with AsyncExitStack() as request:
-            body = await self._open(request, text, voice or self._default_voice, language, deadline)
-            while (data := await self._next(body, deadline, allowed, begun=begun)) is not None:
-                begun = True
+        pieces = self._stream.pieces(
+            lambda: self._speech.create(
+                model=self._model,
+                voice=voice or self._default_voice,
+                input=text,
+                instructions=told,
+                response_format="pcm",
+            ),
+            self._body,
+        )
+        async with aclosing(pieces):
+            async for data in pieces:
                 if pcm := audio.feed(data):
                     yield pcm
-                allowed = self._between_bytes_timeout
-                deadline = loop.time() + allowed
-        if not begun:
-            raise self._errors.failed("the answer held no audio")
         if pcm := audio.rest():
             yield pcm
 
@@ -92,40 +100,12 @@ class OpenAiSpeech:
         """Close the connections, running requests included."""
         await self._client.aclose()
 
-    async def _open(
-        self, request: AsyncExitStack, text: str, voice: str, language: str, deadline: float
-    ) -> AsyncIterator[bytes]:
-        stale_seen = False
-        told = f"Speak the language with the ISO 639-1 code {language}." if language and self._instructed else omit
-        while True:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    response = await request.enter_async_context(
-                        self._speech.create(
-                            model=self._model, voice=voice, input=text, instructions=told, response_format="pcm"
-                        )
-                    )
-            except TimeoutError:
-                raise self._errors.timeout("the first audio", self._first_byte_timeout) from None
-            except OPENAI_ERRORS as error:
-                if stale_seen or not is_stale_connection(error):
-                    raise self._errors.from_openai(error) from None
-                stale_seen = True
-                continue
-            kind = response.headers.get("content-type", "")
-            # Played to the caller, a proxy's error page would be noise.
-            if kind.startswith(("text/", "application/json")):
-                raise self._errors.failed(f"audio expected, the answer is {kind}")
-            return response.iter_bytes()
-
-    async def _next(self, body: AsyncIterator[bytes], deadline: float, allowed: float, *, begun: bool) -> bytes | None:
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await anext(body, None)
-        except TimeoutError:
-            raise self._errors.timeout("the next audio" if begun else "the first audio", allowed) from None
-        except OPENAI_ERRORS as error:
-            raise self._errors.from_openai(error) from None
+    def _body(self, answer: AsyncAPIResponse[bytes]) -> AsyncIterator[bytes]:
+        kind = answer.headers.get("content-type", "")
+        # Played to the caller, a proxy's error page would be noise.
+        if kind.startswith(("text/", "application/json")):
+            raise self._errors.failed(f"audio expected, the answer is {kind}")
+        return answer.iter_bytes()
 
 
 class _ToCallRate:

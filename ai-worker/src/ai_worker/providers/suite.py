@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 from pydantic import SecretStr
 
-from ai_worker.agents import Agent
+from ai_worker.agents import Agent, ProviderOrder
 from ai_worker.prepared import PreparedSpeech
 from ai_worker.providers.attempts import Counts, Link
 from ai_worker.providers.base import ChatMessage, LanguageModel, ProviderError, SpeechToText, TextToSpeech
@@ -28,36 +28,57 @@ log = structlog.get_logger()
 class Suite:
     """A chain of providers for each seam; calls speak with `tts`, which is `voices` and what was prepared with them.
 
-    `remembers_prompts`: reading a prompt costs the preferred language model time, once.
+    `speech` is what was prepared, by the order of the voices that it is for.
     """
 
     stt: SttChain
     llm: LlmChain
     voices: TtsChain
-    tts: PreparedSpeech
     counts: Counts
-    remembers_prompts: bool = False
+    speech: dict[tuple[str, ...], PreparedSpeech] = field(default_factory=dict)
+
+    @property
+    def tts(self) -> PreparedSpeech:
+        if self.voices.kinds not in self.speech:
+            self.speech[self.voices.kinds] = PreparedSpeech(self.voices, made_by=self.voices.first())
+        return self.speech[self.voices.kinds]
 
     @property
     def names(self) -> dict[str, str]:
         """The provider that each seam's next request goes to."""
-        return {"stt": self.stt.name, "llm": self.llm.name, "tts": self.tts.name}
+        return {"stt": self.stt.name, "llm": self.llm.name, "tts": self.voices.name}
 
     def state(self) -> dict[str, Any]:
         """Each seam's providers in their order, and whether they are kept out."""
         return {"stt": self.stt.state(), "llm": self.llm.state(), "tts": self.voices.state()}
 
+    def of(self, order: ProviderOrder) -> Suite:
+        """The same providers, with the same breakers, as one agent wants them. Raises ValueError for one that isn't."""
+        return replace(
+            self,
+            stt=self.stt.ordered(order.stt),
+            llm=self.llm.ordered(order.llm),
+            voices=self.voices.ordered(order.tts),
+        )
+
     async def prepare(self, agents: Iterable[Agent]) -> None:
         """Do before the first call what it would otherwise wait for. What fails here is tried again within calls."""
-        agents = list(agents)
-        try:
-            if self.remembers_prompts:
-                for agent in agents:
-                    await self._read_prompt(agent)
-            for sample_rate in (8000, 16000):
-                await self.tts.prepare(agents, sample_rate=sample_rate)
-        except ProviderError as error:
-            log.warning("not everything could be prepared", error=str(error))
+        groups: dict[ProviderOrder, list[Agent]] = {}
+        for agent in agents:
+            groups.setdefault(agent.providers, []).append(agent)
+        for order, group in groups.items():
+            try:
+                await self.of(order)._prepare(group)
+            except ProviderError as error:
+                log.warning("not everything could be prepared", error=str(error))
+
+    async def _prepare(self, agents: Sequence[Agent]) -> None:
+        # To the local model, reading a prompt costs time, once.
+        if self.llm.kinds[0] == "local":
+            for agent in agents:
+                await self._read_prompt(agent)
+        for sample_rate in (8000, 16000):
+            await self.tts.prepare(agents, sample_rate=sample_rate)
 
     async def _read_prompt(self, agent: Agent) -> None:
         agent = agent.for_call({})
@@ -92,11 +113,21 @@ async def provider_suite(settings: WorkerSettings) -> AsyncIterator[Suite]:
     async with AsyncExitStack() as stack:
         for chain in (stt, llm, tts):
             stack.push_async_callback(chain.aclose)
-        await asyncio.gather(*(_warm(chain) for chain in (stt, llm, tts)))
+        await _all(_warm(chain) for chain in (stt, llm, tts))
         # Not beside running calls: loading the local language model holds up everything else for most of a second.
-        await asyncio.gather(*(chain.warm_others() for chain in (stt, llm, tts)))
-        prepared = PreparedSpeech(tts, made_by=tts.first())
-        yield Suite(stt, llm, tts, prepared, counts, remembers_prompts=settings.providers("llm")[0] == "local")
+        await _all(chain.warm_others() for chain in (stt, llm, tts))
+        yield Suite(stt, llm, tts, counts)
+
+
+async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        # None of them goes on connecting when another has failed: its chain is about to be closed.
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _warm(chain: SttChain | LlmChain | TtsChain) -> None:

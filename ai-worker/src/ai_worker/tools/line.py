@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from ai_worker.agents import Agent
+from ai_worker.conversation.scripted import plain
 from ai_worker.providers.base import ToolSpec
 from ai_worker.tools.results import Unfit, parse_arguments
 
@@ -72,7 +73,8 @@ def spec(agent: Agent, name: str) -> ToolSpec:
 def request(agent: Agent, name: str, arguments: str) -> BuiltInRequest:
     """What a call of a built-in tool asks for. Raises Unfit."""
     given = parse_arguments(spec(agent, name).parameters, arguments)
-    say = " ".join(given.get("say", "").split())
+    # Only the agent's file says what can't be interrupted.
+    say = " ".join(plain(given.get("say", "")).split())
     match name:
         case "transfer":
             return LineRequest("transfer", agent.transfer[given["to"]], say)

@@ -1,0 +1,100 @@
+"""Is the caller dictating: digits, a spelling, an e-mail address? And is that whole?"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise, takewhile
+from typing import Literal
+
+from ai_worker.conversation.languages import Language
+
+Dictation = Literal["none", "under way", "probably whole", "whole"]
+
+_TOKEN = re.compile(r"[\w'’@+-]+(?:\.[\w-]+)*")
+_NUMERIC = re.compile(r"\+?\d[\d-]*(?:\.\d+)*$")
+_ADDRESS = re.compile(r"\S+@\S*$")
+_WHOLE_ADDRESS = re.compile(r"\S+@[\w.-]+\.[a-z]{2,}$", re.IGNORECASE)
+_TIME_OF_DAY = re.compile(r"\d\s*[ap]\.?\s?m$", re.IGNORECASE)
+_MAIL_HOSTS = frozenset("gmail hotmail outlook yahoo icloud gmx orange free laposte web protonmail proton".split())
+_TOP_LEVEL = frozenset("com org net fr de es it uk eu io be ch at co us ca info".split())
+_MAIL = re.compile(r"\be-?mail\b|\bcourriel\b|\bcorreo\b", re.IGNORECASE)
+_END = " .!?,…-:;"
+
+
+def dictation(text: str, language: Language, *, asked: str = "") -> Dictation:
+    """What is being dictated at the end of `text`. `asked` is what the bot said before ("…the six digits?")."""
+    bare = text.rstrip(_END)
+    if not bare or text.rstrip().endswith("?") or _TIME_OF_DAY.search(bare):
+        return "none"
+    tokens = [token.strip(_END).lower() for token in _TOKEN.findall(bare)]
+    count, one_by_one = _digits(tokens, language)
+    if count and (wanted := _wanted(asked, language)):
+        return "whole" if count >= wanted else "under way"
+    # A short number that somebody says in one go tells how many, or when.
+    if one_by_one or count >= 5 or (count >= 3 and len(tokens) == 1):
+        return "probably whole" if count in language.phone_lengths else "under way"
+    if address := _address(bare, tokens, language):
+        return address
+    return "under way" if _spelled(tokens) else "none"
+
+
+def _digits(tokens: list[str], language: Language) -> tuple[int, bool]:
+    """How many digits stand at the end, and whether they were said one after the other."""
+    count, groups, after_unit = 0, 0, False
+    for token in takewhile(lambda word: word in language.doubling or _digits_in(word, language), reversed(tokens)):
+        count += 1 if token in language.doubling else _digits_in(token, language)
+        # "twenty one" has two digits. Read backwards, the one comes first.
+        if token in language.tens and after_unit:
+            count -= 1
+        else:
+            groups += 1
+        after_unit = token in language.units
+    return count, groups >= 2
+
+
+def _digits_in(word: str, language: Language) -> int:
+    if _NUMERIC.match(word):
+        return sum(character.isdigit() for character in word)
+    if word in language.units:
+        return 1
+    head = word.split("-")[0]
+    return 2 if word in language.tens or ("-" in word and head in language.tens) else 0
+
+
+def _wanted(asked: str, language: Language) -> int:
+    """How many digits the bot asked for; 0 when it did not say."""
+    words = [word.strip(_END).lower() for word in asked.replace("-", " ").split()]
+    for number, noun in pairwise(words):
+        if noun in language.digits:
+            if number.isdigit():
+                return int(number)
+            if number in language.units:
+                return language.units.index(number)
+    return 0
+
+
+def _address(bare: str, tokens: list[str], language: Language) -> Dictation | None:
+    if _WHOLE_ADDRESS.search(bare):
+        return "probably whole"
+    if _ADDRESS.search(bare):
+        return "under way"
+    last = tokens[-1] if tokens else ""
+    if last in language.dot:
+        return "under way"
+    before = tokens[-2] if len(tokens) > 1 else ""
+    if before in language.dot:
+        return "probably whole" if last in _TOP_LEVEL else "under way"
+    # "at" alone is too common a word: "at noon", "at home".
+    said_at = before in language.at and (last in _MAIL_HOSTS or (before != "at") or bool(_MAIL.search(bare)))
+    return "under way" if said_at else None
+
+
+def _spelled(tokens: list[str]) -> bool:
+    """Whether single letters, two at least, stand at the end: "M A R", "S-M-I"."""
+    letters = 0
+    for token in reversed(tokens):
+        parts = token.split("-")
+        if not all(len(part) == 1 and part.isalpha() for part in parts):
+            break
+        letters += len(parts)
+    return letters >= 2

@@ -1,0 +1,55 @@
+"""Words by which a language shows that its speaker goes on, listens, or dictates; the words are in languages.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import yaml
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """Lower case, as a speech-to-text writes them."""
+
+    fillers: frozenset[str] = frozenset()
+    open_ends: frozenset[str] = frozenset()
+    """A sentence goes on after one of these."""
+    backchannels: frozenset[str] = frozenset()
+    """What people say to show that they listen; `backchannel_phrases`, in more words than one."""
+    backchannel_phrases: frozenset[str] = frozenset()
+    units: tuple[str, ...] = ()
+    """The digits from zero on, then other words for some of them; `tens`: number words of two digits."""
+    tens: frozenset[str] = frozenset()
+    doubling: frozenset[str] = frozenset()
+    """As in "double seven"."""
+    at: frozenset[str] = frozenset()
+    """How the signs in an e-mail address are said; `dot` likewise."""
+    dot: frozenset[str] = frozenset()
+    digits: frozenset[str] = frozenset()
+    """What digits are called when somebody is asked for them."""
+    phone_lengths: frozenset[int] = frozenset()
+    """Digits of a whole telephone number, as people dictate theirs."""
+
+
+def language_of(code: str) -> Language:
+    """The words of a language by its ISO 639-1 code; none are known of others: there, the punctuation must do."""
+    return _languages().get(code.partition("-")[0].lower(), _UNKNOWN)
+
+
+@cache
+def _languages() -> dict[str, Language]:
+    text = files(__package__).joinpath("languages.yaml").read_text(encoding="utf-8")
+    return {
+        code: Language(
+            backchannel_phrases=frozenset(lists.pop("backchannel_phrases", ())),
+            phone_lengths=frozenset(lists.pop("phone_lengths", ())),
+            units=tuple(lists.pop("units", "").split()),
+            **{name: frozenset(words.split()) for name, words in lists.items()},
+        )
+        for code, lists in yaml.safe_load(text).items()
+    }
+
+
+_UNKNOWN = Language()
