@@ -21,15 +21,24 @@ def frames(hearing: Hearing, count: int, *, at: float = 100.0, fill: int = 1) ->
 
 
 def judged(hearing: Hearing, pattern: list[tuple[int, float]]) -> list[ev.Event]:
-    """Windows of 32 ms: (how many, probability)."""
+    """Windows of 32 ms: (how many, probability); pauses are left out."""
     found: list[ev.Event] = []
     at = 0
     for count, probability in pattern:
         for _ in range(count):
             hearing.receive(bytes(512), 100.0 + at / 1000)
-            found += hearing.judge(at, probability)
+            found += [event for event in hearing.judge(at, probability) if not isinstance(event, ev.SpeechPaused)]
             at += 32
     return found
+
+
+def test_a_pause_is_told_before_the_end() -> None:
+    hearing, found = Hearing(8000), []
+    for index in range(40):
+        hearing.receive(bytes(512), 100.0 + index * 0.032)
+        found += hearing.judge(index * 32, SPEECH if index < 20 else SILENCE)
+    assert [type(event) for event in found[-2:]] == [ev.SpeechPaused, ev.SpeechStopped]
+    assert found[-2] == ev.SpeechPaused(640)
 
 
 def test_a_stretch_of_audio_is_cut_out_by_position() -> None:

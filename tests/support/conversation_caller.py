@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ai_worker.conversation import events as ev
 
 VAD_START = 0.2
+VAD_PAUSE = 0.1
 VAD_STOP = 0.2
 BARGE_IN = 0.3
 SECONDS_A_WORD = 0.35
@@ -85,7 +86,8 @@ class Caller:
         start = self._now() + after
         self.stretches.append(Stretch(start, start + seconds, words))
         self._later(after, self._onset_of_sound)
-        for decision in (after + VAD_START, after + BARGE_IN, after + seconds + VAD_STOP):
+        ends = (after + seconds + VAD_PAUSE, after + seconds + VAD_STOP)
+        for decision in (after + VAD_START, after + BARGE_IN, *ends):
             self._later(decision, self._judge)
         return start + seconds
 
@@ -100,15 +102,18 @@ class Caller:
         last = max(min(stretch.end, now) for stretch in self.stretches if stretch.start <= now)
         if not self._started and last - onset >= VAD_START - 1e-5:
             self._started = True
-            self._tell(ev.SpeechStarted(self._ms(onset), round((now - onset) * 1000)))
+            self._tell(ev.SpeechStarted(self.ms(onset), round((now - onset) * 1000)))
         if not self._sustained and last - onset >= BARGE_IN - 1e-5:
             self._sustained = True
             self._tell(ev.SpeechSustained())
+        if self._started and VAD_PAUSE <= now - last < VAD_STOP:
+            self._tell(ev.SpeechPaused(self.ms(last)))
         if now - last >= VAD_STOP:
             if self._started:
                 silence = round((now - last) * 1000)
-                self._tell(ev.SpeechStopped(self._ms(last), silence, last + self._skew))
+                self._tell(ev.SpeechStopped(self.ms(last), silence, last + self._skew))
             self._onset, self._started, self._sustained = None, False, False
 
-    def _ms(self, at: float) -> int:
+    def ms(self, at: float) -> int:
+        """The media position of a moment."""
         return round((at - self._began) * 1000)

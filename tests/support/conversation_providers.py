@@ -14,15 +14,17 @@ from support.conversation_caller import Caller
 from support.conversation_line import MS_PER_CHAR, RATE, Speech, Streamer
 
 _PIECE_MS = 400
+_PARTIALS_EVERY = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds: one way over the bus; speech-to-text; the model's first token, and each next; the voice's first audio,
-    and how long a second of speech takes to make."""
+    """Seconds: one way over the bus; speech-to-text, and its partial words if it has them; the model's first token, and
+    each next; the voice's first audio, and how long a second of speech takes to make."""
 
     bus: float = 0.005
     stt: float = 0.3
+    partial: float | None = None
     first_token: float = 0.3
     token: float = 0.02
     first_audio: float = 0.1
@@ -65,6 +67,25 @@ class Transcriber:
         self._world = world
         self._tell = tell
         self._wanted: dict[tuple[int, int], bool] = {}
+        self._listening: act.Listen | None = None
+
+    def listen(self, request: act.Listen) -> None:
+        self._listening = request
+        if self._world.latency.partial is not None:
+            self._world.later(0.0, lambda: self._tell_partial(request, ""))
+
+    def stop_listening(self) -> None:
+        self._listening = None
+
+    def _tell_partial(self, request: act.Listen, known: str) -> None:
+        if self._listening is not request:
+            return
+        world = self._world
+        assert world.latency.partial is not None
+        text = world.caller.words_between(request.start_ms, world.caller.ms(world.now - world.latency.partial))
+        if text != known:
+            self._tell(ev.Partial(request.utterance, request.revision, text))
+        world.later(_PARTIALS_EVERY, lambda: self._tell_partial(request, text))
 
     def transcribe(self, request: act.Transcribe) -> None:
         world = self._world

@@ -242,6 +242,10 @@ class World:
                 worker.brain.stop(action.reply)
             case act.Transcribe():
                 worker.ear.transcribe(action)
+            case act.Listen():
+                worker.ear.listen(action)
+            case act.StopListening():
+                worker.ear.stop_listening()
             case act.Act():
                 self.command(lambda: self.streamer.act(action.action_id, action.kind, action.argument))
             case act.Finish():

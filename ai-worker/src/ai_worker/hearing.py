@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from ai_worker.conversation import events as ev
-from ai_worker.vad import SpeechGate, SpeechStarted, VadSession
+from ai_worker.vad import SpeechGate, SpeechPaused, SpeechStarted, SpeechStopped, VadSession
 from callbus.pcm import FRAME_MS, bytes_in, duration_ms
 
 KEPT_MS = 60_000
@@ -57,12 +57,15 @@ class Hearing:
         """What the next window means for the conversation."""
         found: list[ev.Event] = []
         for verdict in self._gate.push(at_ms, probability):
-            if isinstance(verdict, SpeechStarted):
-                self._sustained = False
-                found.append(ev.SpeechStarted(verdict.at_ms, round(self.position_ms - verdict.at_ms)))
-            else:
-                silence_ms = round(self.position_ms - verdict.at_ms)
-                found.append(ev.SpeechStopped(verdict.at_ms, silence_ms, self.at(verdict.at_ms)))
+            match verdict:
+                case SpeechStarted(at_ms=start_ms):
+                    self._sustained = False
+                    found.append(ev.SpeechStarted(start_ms, round(self.position_ms - start_ms)))
+                case SpeechPaused(at_ms=end_ms):
+                    found.append(ev.SpeechPaused(end_ms))
+                case SpeechStopped(at_ms=end_ms):
+                    silence_ms = round(self.position_ms - end_ms)
+                    found.append(ev.SpeechStopped(end_ms, silence_ms, self.at(end_ms)))
         if self._gate.speaking and not self._sustained and self._gate.speech_ms >= BARGE_IN_MS:
             self._sustained = True
             found.append(ev.SpeechSustained())

@@ -74,6 +74,20 @@ def test_dictation_is_waited_for_longest(text: str) -> None:
         ("en", "In 2024.", OPTIONS.complete),
         ("en", "I have two.", OPTIONS.complete),
         ("en", "double seven two", OPTIONS.dictating),
+        ("en", "It's 06.", OPTIONS.dictating),
+        ("en", "The order number is 47.", OPTIONS.dictating),
+        ("en", "It's order 73", OPTIONS.dictating),
+        ("en", "The reference is AB.", OPTIONS.dictating),
+        ("en", "It expires in 09.", OPTIONS.dictating),
+        ("en", "My email is sarah.miller.", OPTIONS.dictating),
+        ("en", "I watch TV.", OPTIONS.complete),
+        ("en", "At nine p.m.", OPTIONS.complete),
+        ("en", "I need 2 of them.", OPTIONS.complete),
+        ("en", "My name is Miller, M-I-L-L-E-R.", OPTIONS.unclear),
+        ("en", "It's on example.com.", OPTIONS.unclear),
+        ("en", "I don't need all of that.", OPTIONS.complete),
+        ("en", "What would I need that for", OPTIONS.incomplete),
+        ("fr", "Mon numéro de dossier est le 47.", OPTIONS.dictating),
         ("en", "twenty one, thirty two", OPTIONS.dictating),
         ("fr", "C'est le 06 12 34", OPTIONS.dictating),
         ("fr", "C'est le 06 12 34 56 78.", OPTIONS.unclear),
@@ -128,7 +142,7 @@ def test_the_silence_is_bounded_whatever_is_said(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Mm-hm.", "Yeah.", "Yeah, okay.", "OK", "Right, right.", "I see.", "Uh-huh", "Oh, okay."]
+    "text", ["Mm-hm.", "Mm-hmm.", "Yeah.", "Yeah, okay.", "OK", "Right, right.", "I see.", "Uh-huh", "Oh, okay."]
 )
 def test_listening_sounds_are_backchannels(text: str) -> None:
     assert is_backchannel(text)

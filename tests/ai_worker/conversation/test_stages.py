@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_worker.conversation.ear import Utterance
 from ai_worker.conversation.stages import Stages
 from ai_worker.conversation.timers import Timers
+from ai_worker.conversation.utterance import Utterance
 from ai_worker.providers.base import ChatMessage
 from callbus import transcript
 from support.conversation_world import Answer, Latency, World

@@ -5,18 +5,32 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_worker.vad import SpeechGate, SpeechStarted, SpeechStopped, SpeechVerdict
+from ai_worker.vad import SpeechGate, SpeechPaused, SpeechStarted, SpeechStopped, SpeechVerdict
 
 WINDOW_MS = 32
 
 
 def feed(gate: SpeechGate, probabilities: list[float], *, at_ms: int = 0) -> list[tuple[int, SpeechVerdict]]:
-    """(the time at which it was known, the verdict) for windows one after the other."""
+    """(the time at which it was known, the verdict) for windows one after the other; pauses are left out."""
+    return [found for found in feed_all(gate, probabilities, at_ms=at_ms) if not isinstance(found[1], SpeechPaused)]
+
+
+def feed_all(gate: SpeechGate, probabilities: list[float], *, at_ms: int = 0) -> list[tuple[int, SpeechVerdict]]:
     verdicts = []
     for index, probability in enumerate(probabilities):
         now = at_ms + index * WINDOW_MS
         verdicts += [(now + WINDOW_MS, verdict) for verdict in gate.push(now, probability)]
     return verdicts
+
+
+def test_a_pause_is_told_once_before_the_stop() -> None:
+    verdicts = feed_all(SpeechGate(), [0.9] * 10 + [0.0] * 4 + [0.9] * 4 + [0.0] * 2 + [0.9] * 4 + [0.0] * 10)
+    assert verdicts == [
+        (192, SpeechStarted(0)),
+        (320 + 96, SpeechPaused(320)),
+        (24 * WINDOW_MS + 96, SpeechPaused(24 * WINDOW_MS)),
+        (24 * WINDOW_MS + 192, SpeechStopped(24 * WINDOW_MS)),
+    ]
 
 
 def test_speech_is_dated_from_its_onset_and_to_its_end() -> None:

@@ -13,11 +13,32 @@ OUTCOMES: dict[LineAction, str] = {"transfer": "transferred", "hangup": "bot_end
 """What becomes of the call by the actions that end the bot's part in it."""
 
 
+PROBE = -1
+"""The revision of a Transcribe that only asks which words there are so far, while the caller goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """The caller speaks, and will be asked about from `start_ms` (media position) on: an STT that hears the audio as it
+    is spoken is to be given it, and what it understands so far is told by Partial events. Ends with StopListening, or
+    with the next Listen. A `Transcribe` of the same revision asks for the final words.
+    """
+
+    utterance: int
+    revision: int
+    start_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopListening:
+    """Nobody wants to know (more of) what was said in the open utterance."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transcribe:
     """Turn the caller's audio from `start_ms` to `end_ms` (media positions) into words.
 
-    It replaces an earlier revision of the same utterance, unless that one was a `part` of a long one.
+    It replaces an earlier revision of the same utterance, unless that one was a `part` of a long one, or a PROBE.
     """
 
     utterance: int
@@ -105,7 +126,9 @@ class Finish:
 
 
 Action: TypeAlias = (
-    Transcribe
+    Listen
+    | StopListening
+    | Transcribe
     | Think
     | StopThinking
     | Prepare

@@ -14,6 +14,8 @@ _TOKEN = re.compile(r"[\w'’@+-]+(?:\.[\w-]+)*")
 _NUMERIC = re.compile(r"\+?\d[\d-]*(?:\.\d+)*$")
 _ADDRESS = re.compile(r"\S+@\S*$")
 _WHOLE_ADDRESS = re.compile(r"\S+@[\w.-]+\.[a-z]{2,}$", re.IGNORECASE)
+_ABBREVIATION = re.compile(r"\b[A-Z]{1,4}$")
+_DOTTED = re.compile(r"[^\W\d][\w-]{2,}\.[\w.-]*[^\W\d]{2}$")
 _TIME_OF_DAY = re.compile(r"\d\s*[ap]\.?\s?m$", re.IGNORECASE)
 _MAIL_HOSTS = frozenset("gmail hotmail outlook yahoo icloud gmx orange free laposte web protonmail proton".split())
 _TOP_LEVEL = frozenset("com org net fr de es it uk eu io be ch at co us ca info".split())
@@ -26,16 +28,21 @@ def dictation(text: str, language: Language, *, asked: str = "") -> Dictation:
     bare = text.rstrip(_END)
     if not bare or text.rstrip().endswith("?") or _TIME_OF_DAY.search(bare):
         return "none"
-    tokens = [token.strip(_END).lower() for token in _TOKEN.findall(bare)]
+    tokens = _words(bare)
     count, one_by_one = _digits(tokens, language)
     if count and (wanted := _wanted(asked, language)):
         return "whole" if count >= wanted else "under way"
-    # A short number that somebody says in one go tells how many, or when.
-    if one_by_one or count >= 5 or (count >= 3 and len(tokens) == 1):
+    code = not language.codes.isdisjoint([*_words(asked), *tokens])
+    # A short number that somebody says in one go tells how many, or when; but not in a code, or after a nought.
+    nought = bool(tokens) and len(tokens[-1]) > 1 and tokens[-1].startswith("0")
+    if one_by_one or nought or count >= 5 or (count and code) or (count >= 3 and len(tokens) == 1):
         return "probably whole" if count in language.phone_lengths else "under way"
     if address := _address(bare, tokens, language):
         return address
-    return "under way" if _spelled(tokens) else "none"
+    if spelled := _spelled(tokens):
+        # Somebody who spells a name has said it before, or will.
+        return "probably whole" if len(spelled) > 2 and spelled in tokens else "under way"
+    return "under way" if code and _ABBREVIATION.search(bare) else "none"
 
 
 def _digits(tokens: list[str], language: Language) -> tuple[int, bool]:
@@ -63,7 +70,7 @@ def _digits_in(word: str, language: Language) -> int:
 
 def _wanted(asked: str, language: Language) -> int:
     """How many digits the bot asked for; 0 when it did not say."""
-    words = [word.strip(_END).lower() for word in asked.replace("-", " ").split()]
+    words = _words(asked.replace("-", " "))
     for number, noun in pairwise(words):
         if noun in language.digits:
             if number.isdigit():
@@ -81,6 +88,9 @@ def _address(bare: str, tokens: list[str], language: Language) -> Dictation | No
     last = tokens[-1] if tokens else ""
     if last in language.dot:
         return "under way"
+    if _DOTTED.search(last):
+        # "sarah.miller" goes on with an at; "example.com" is whole.
+        return "probably whole" if last.rpartition(".")[2] in _TOP_LEVEL else "under way"
     before = tokens[-2] if len(tokens) > 1 else ""
     if before in language.dot:
         return "probably whole" if last in _TOP_LEVEL else "under way"
@@ -89,12 +99,16 @@ def _address(bare: str, tokens: list[str], language: Language) -> Dictation | No
     return "under way" if said_at else None
 
 
-def _spelled(tokens: list[str]) -> bool:
-    """Whether single letters, two at least, stand at the end: "M A R", "S-M-I"."""
-    letters = 0
+def _spelled(tokens: list[str]) -> str:
+    """The word that is spelled at the end, of single letters, two at least: "M A R", "S-M-I"; else ""."""
+    letters = ""
     for token in reversed(tokens):
         parts = token.split("-")
         if not all(len(part) == 1 and part.isalpha() for part in parts):
             break
-        letters += len(parts)
-    return letters >= 2
+        letters = "".join(parts) + letters
+    return letters if len(letters) >= 2 else ""
+
+
+def _words(text: str) -> list[str]:
+    return [token.strip(_END).lower() for token in _TOKEN.findall(text)]

@@ -2,58 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from ai_worker.conversation.actions import Transcribe
+from ai_worker.conversation.actions import PROBE, Listen, StopListening, Transcribe
 from ai_worker.conversation.context import Context
-from ai_worker.conversation.endpointing import silence_needed
-from ai_worker.conversation.events import SpeechStarted, SpeechStopped, Transcribed, TurnJudged
-
-
-@dataclass(slots=True)
-class Utterance:
-    """What the caller says until the turn is over, pauses included. Positions are ms of media.
-
-    `from_ms` is where the part that is still to be transcribed begins; `parts` are the words of the parts before it, by
-    revision, `words` those of the latest revision: None as long as they are awaited. `stopped_at` is the end of the
-    last speech by the worker's clock, `ended_at` the same by the streamer's.
-    """
-
-    id: int
-    start_ms: int
-    from_ms: int
-    started_at: float
-    revision: int = 0
-    end_ms: int = 0
-    stopped_at: float = 0.0
-    ended_at: float = 0.0
-    words: str | None = None
-    parts: dict[int, str | None] = field(default_factory=dict)
-    backchannel: bool = False
-    sounds_finished: bool = False
-
-    @property
-    def length_s(self) -> float:
-        return (self.end_ms - self.start_ms) / 1000
-
-    @property
-    def awaits_parts(self) -> bool:
-        return None in self.parts.values()
-
-    @property
-    def understood(self) -> bool:
-        """Whether all of it that was asked for is known."""
-        return self.words is not None and not self.awaits_parts
-
-    @property
-    def text(self) -> str:
-        """All its words; "" until it is understood."""
-        return " ".join(filter(None, [*self.parts.values(), self.words])) if self.understood else ""
-
-    @property
-    def earlier_text(self) -> str:
-        """The words of its parts."""
-        return " ".join(filter(None, self.parts.values()))
+from ai_worker.conversation.endpointing import silence_needed, words
+from ai_worker.conversation.events import Partial, SpeechStarted, SpeechStopped, Transcribed, TurnJudged
+from ai_worker.conversation.utterance import Utterance
 
 
 class Ear:
@@ -64,12 +17,15 @@ class Ear:
         self._options = context.options
         self._count = 0
         self.speaking = False
+        self.pausing = False
+        """Whether the caller is silent just now, though perhaps only between two words."""
         self.utterance: Utterance | None = None
 
     @property
     def busy(self) -> bool:
         """Whether somebody says something, or what was said is not understood or not answered yet."""
-        return self.utterance is not None and not self.noisy and not self.utterance.backchannel
+        utterance = self.utterance
+        return utterance is not None and not (self.noisy or utterance.backchannel or utterance.doubtful)
 
     def holds_back(self, *, interruptible: bool) -> bool:
         """Whether a reply must wait for what the caller says; one that can't be interrupted, only for its words."""
@@ -77,6 +33,15 @@ class Ear:
         if utterance is None or not self.busy:
             return False
         return interruptible or self.speaking or not utterance.understood
+
+    @property
+    def awaits_words(self) -> bool:
+        """Whether the caller has paused, and the final words are still to come."""
+        return self.pausing and self.utterance is not None and self.utterance.words is None
+
+    def unclear(self, utterance: Utterance) -> bool:
+        """Whether it is long enough for words to be expected in it."""
+        return utterance.length_s >= self._options.unclear_speech
 
     @property
     def noisy(self) -> bool:
@@ -95,7 +60,7 @@ class Ear:
 
     def started(self, event: SpeechStarted) -> None:
         """Speech after a pause within the turn belongs to the same utterance: what was understood of it is outdated."""
-        self.speaking = True
+        self.speaking, self.pausing = True, False
         utterance = self.utterance
         if utterance and utterance.backchannel and not self.answers_late(utterance):
             utterance = None
@@ -111,13 +76,16 @@ class Ear:
             utterance.revision += 1
             utterance.words = None
             utterance.backchannel = utterance.sounds_finished = False
+            utterance.probed = None
+            utterance.doubtful = False
         self.utterance = utterance
+        self._listen(utterance)
         self._context.after("monologue", self._options.longest_part - (event.start_ms - utterance.from_ms) / 1000)
 
     def stopped(self, event: SpeechStopped) -> bool:
         """The first pause asks for the words at once: they tell whether the turn is over. False when nobody listens."""
-        self.speaking = False
-        self._context.timers.cancel("monologue")
+        self.speaking, self.pausing = False, True
+        self._context.timers.cancel("monologue", "sound")
         utterance = self.utterance
         if utterance is None:
             return False
@@ -132,10 +100,40 @@ class Ear:
         utterance = self.utterance
         if utterance is None or not self.speaking:
             return
-        until = utterance.start_ms + round((self._context.now - utterance.started_at) * 1000)
+        until = self._position(utterance)
         utterance.end_ms = until
         self._request_part(utterance, until)
         utterance.from_ms = until
+        self._listen(utterance)
+        self._context.after("monologue", self._options.longest_part)
+
+    def heard(self, event: Partial) -> Utterance | None:
+        """The open utterance, if other words are understood of it than before."""
+        utterance = self.utterance
+        if utterance is None or (utterance.id, utterance.revision) != (event.utterance, event.revision):
+            return None
+        if words(utterance.partial) == words(event.text):
+            return None
+        utterance.partial = event.text.strip()
+        utterance.doubtful = utterance.doubtful and not words(utterance.partial)
+        return utterance
+
+    def probe(self) -> None:
+        """Ask which words there are so far, while the sound goes on."""
+        if self.utterance and self.speaking:
+            start, until = self.utterance.from_ms, self._position(self.utterance)
+            self._context.emit(Transcribe(self.utterance.id, PROBE, start, until, part=True))
+
+    def begin_anew(self) -> None:
+        """The sound goes on, but what was said in it is dealt with: what comes next is another utterance."""
+        utterance = self.utterance
+        if utterance is None or not self.speaking:
+            return
+        until = self._position(utterance)
+        self.close()
+        self._count += 1
+        self.utterance = Utterance(self._count, until, until, self._context.now, doubtful=True)
+        self._listen(self.utterance)
         self._context.after("monologue", self._options.longest_part)
 
     def understood(self, event: Transcribed) -> Utterance | None:
@@ -143,6 +141,7 @@ class Ear:
         utterance, text = self.utterance, event.text.strip()
         if utterance is None or not self.awaits(event.utterance, event.revision):
             return None
+        utterance.doubtful = utterance.doubtful and not text
         if event.revision not in utterance.parts:
             utterance.words = text
             return utterance
@@ -169,12 +168,20 @@ class Ear:
             return open_.parts[revision] is None
         return revision == open_.revision and not self.speaking
 
+    def silence_needed(self, text: str) -> float:
+        """How long (s) the caller must be silent after this text for the turn to be over."""
+        context = self._context
+        return silence_needed(
+            text,
+            self._options.endpointing,
+            language=context.persona.language,
+            asked=context.history.last_heard,
+        )
+
     def turn_ends_at(self, utterance: Utterance) -> float:
         """When the silence after what was understood has lasted long enough."""
-        context, options = self._context, self._options.endpointing
-        needed = silence_needed(
-            utterance.text, options, language=context.persona.language, asked=context.history.last_heard
-        )
+        options = self._options.endpointing
+        needed = self.silence_needed(utterance.text)
         # The sound only settles what the words leave open.
         if utterance.sounds_finished and needed == options.unclear:
             needed = options.complete
@@ -185,8 +192,17 @@ class Ear:
         return self._context.now - utterance.stopped_at <= self._options.late_answer
 
     def close(self) -> None:
+        if self.utterance:
+            self._context.emit(StopListening())
         self.utterance = None
-        self._context.timers.cancel("monologue", "turn", "transcribing")
+        self._context.timers.cancel("monologue", "turn", "transcribing", "sound")
+
+    def _listen(self, utterance: Utterance) -> None:
+        self._context.emit(Listen(utterance.id, utterance.revision, utterance.from_ms))
+
+    def _position(self, utterance: Utterance) -> int:
+        """Where the caller's audio has got to (ms of media)."""
+        return utterance.start_ms + round((self._context.now - utterance.started_at) * 1000)
 
     def close_unless_speaking(self) -> None:
         if not self.speaking:

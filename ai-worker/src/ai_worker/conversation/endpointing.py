@@ -59,6 +59,7 @@ def _silence(text: str, options: EndpointingOptions, language: str, asked: str) 
     question = text.endswith("?")
     if text.endswith(("...", "…", ",", "-", ":")):
         return options.incomplete
-    if spoken[-1] in known.fillers or (spoken[-1] in known.open_ends and not question):
+    last, ended = spoken[-1], text.endswith((".", "!"))
+    if last in known.fillers or (last in known.open_ends and not question and not (ended and last in known.closings)):
         return options.incomplete
-    return options.complete if question or text.endswith((".", "!")) else options.unclear
+    return options.complete if question or ended else options.unclear

@@ -41,6 +41,23 @@ class SpeechStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechPaused:
+    """The caller has not made a sound for a moment, since media position `end_ms`; SpeechStopped follows, or speech."""
+
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What the STT understands so far of the audio that `Listen` (of this utterance and revision) named; it may change,
+    and all of it may not be there yet."""
+
+    utterance: int
+    revision: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Transcribed:
     """The answer to `Transcribe`: the words, "" when there were none."""
 
@@ -191,7 +208,9 @@ Event: TypeAlias = (
     Begin
     | SpeechStarted
     | SpeechSustained
+    | SpeechPaused
     | SpeechStopped
+    | Partial
     | Transcribed
     | TranscribeFailed
     | TurnJudged

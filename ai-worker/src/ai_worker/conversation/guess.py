@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from ai_worker.conversation.actions import Guessed, Prepare, StopThinking, Think, Unprepare
 from ai_worker.conversation.context import Context
+from ai_worker.conversation.endpointing import words
 from ai_worker.conversation.events import ReplyDone, ReplyFailed, ReplyText, ToolAsked
 from ai_worker.conversation.scripted import sentences
 from ai_worker.conversation.sentences import SentenceSplitter
@@ -46,7 +47,7 @@ class Speculation:
 
     def think(self, reply: int, messages: tuple[ChatMessage, ...]) -> bool:
         """Ask the model about `messages`, unless it is being asked, or the caller's pauses have cost enough."""
-        if self._guess and self._guess.messages == messages:
+        if self._guess and _same(self._guess.messages, messages):
             return False
         self.drop()
         if not self._begin(Guess(reply, messages, marks={"llm_asked": self._context.now})):
@@ -89,8 +90,8 @@ class Speculation:
         return True
 
     def take(self, messages: tuple[ChatMessage, ...]) -> Guess | None:
-        """The turn is over: the guess, if it is about just these messages."""
-        guess = self._guess if self._guess and self._guess.messages == messages else None
+        """The turn is over: the guess, if it is about just these messages, give or take the last one's punctuation."""
+        guess = self._guess if self._guess and _same(self._guess.messages, messages) else None
         if guess:
             self._guess = None
             self._context.emit(Guessed(used=True))
@@ -129,3 +130,11 @@ class Speculation:
     def _prepare(self, guess: Guess, sentence: str) -> None:
         guess.prepared = sentence
         self._context.emit(Prepare(sentence))
+
+
+def _same(guessed: tuple[ChatMessage, ...], messages: tuple[ChatMessage, ...]) -> bool:
+    """Whether an answer to the one is an answer to the other: final words differ from partial ones in a full stop."""
+    if not guessed or not messages or len(guessed) != len(messages) or guessed[:-1] != messages[:-1]:
+        return False
+    ours, theirs = guessed[-1], messages[-1]
+    return ours == theirs or (ours.role == theirs.role == "user" and words(ours.content) == words(theirs.content) != [])

@@ -215,6 +215,11 @@ class History:
             return []
         return [segment.text for segment in since if segment.turn == self.turn and not segment.continues]
 
+    def latest_reply(self) -> list[Segment]:
+        """The bot's sentences since the caller's last words, and the ones of the answer before those."""
+        segments = [item for item in self.said if isinstance(item, Segment)]
+        return segments[-8:]
+
     @property
     def last_heard(self) -> str:
         """What the caller has heard of the bot since the caller's last words."""

@@ -16,6 +16,10 @@ class Language:
     fillers: frozenset[str] = frozenset()
     open_ends: frozenset[str] = frozenset()
     """A sentence goes on after one of these."""
+    closings: frozenset[str] = frozenset()
+    """Those of them that may be the last word all the same, where the STT puts a full stop."""
+    codes: frozenset[str] = frozenset()
+    """What is dictated: after one of these, even a short number or two letters are the beginning of more."""
     backchannels: frozenset[str] = frozenset()
     """What people say to show that they listen; `backchannel_phrases`, in more words than one."""
     backchannel_phrases: frozenset[str] = frozenset()

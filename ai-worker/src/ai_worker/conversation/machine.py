@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ai_worker.conversation import events as ev
-from ai_worker.conversation.actions import Action, Finish
+from ai_worker.conversation.actions import PROBE, Action, Finish
 from ai_worker.conversation.context import Context
+from ai_worker.conversation.doubt import Doubt, speaks
 from ai_worker.conversation.ear import Ear
-from ai_worker.conversation.endpointing import is_backchannel
+from ai_worker.conversation.endpointing import is_backchannel, words
 from ai_worker.conversation.history import History
 from ai_worker.conversation.keypad import Keypad
 from ai_worker.conversation.line import Line
@@ -37,6 +38,7 @@ class Conversation:
         self._timers = self._context.timers
         self._line = Line(self._context)
         self._ear = Ear(self._context)
+        self._doubt = Doubt(self._context)
         self._keypad = Keypad(self._context)
         self._speaker = Speaker(self._context, self._line, self._ear, self._bot_silent)
         self._takeover = TakeOver(self._context, self._line, self._speaker, self._bot_silent)
@@ -51,7 +53,9 @@ class Conversation:
             ev.Begin: self._begin,
             ev.SpeechStarted: self._speech_started,
             ev.SpeechSustained: self._speech_sustained,
+            ev.SpeechPaused: self._speech_paused,
             ev.SpeechStopped: self._speech_stopped,
+            ev.Partial: self._partial,
             ev.Transcribed: self._transcribed,
             ev.TranscribeFailed: self._transcribe_failed,
             ev.TurnJudged: self._turn_judged,
@@ -77,7 +81,8 @@ class Conversation:
             "turn": self._turn_over,
             "transcribing": lambda: self._not_understood("no answer in time"),
             "monologue": self._ear.divide,
-            "interruption": speaker.resume,
+            "interruption": self._no_words_yet,
+            "sound": self._ear.probe,
             "settling": speaker.ask,
             "thinking": speaker.thinking_too_long,
             "filler": speaker.fill,
@@ -132,7 +137,7 @@ class Conversation:
             if self._was_bound and not self._bound:
                 self._hear_out()
             self._was_bound = self._bound
-            if not self._timers.running("turn"):
+            if not (self._timers.running("turn") or self._ear.awaits_words):
                 self._speaker.forget_guess()
         return self._context.out
 
@@ -182,9 +187,13 @@ class Conversation:
     # --- the caller speaks
 
     def _speech_started(self, event: ev.SpeechStarted) -> None:
-        if not self._line.leaving:
-            self._ear.started(event)
-            self._timers.cancel("turn", "silence", "transcribing", "interruption")
+        if self._line.leaving:
+            return
+        self._ear.started(event)
+        self._timers.cancel("turn", "silence", "transcribing", "interruption")
+        if (utterance := self._ear.utterance) and speaks(self._speaker.reply):
+            utterance.over_bot = True
+        self._look_into_it(self._context.options.sound_without_end)
 
     @property
     def _bound(self) -> bool:
@@ -211,19 +220,63 @@ class Conversation:
     def _speech_sustained(self, _event: ev.SpeechSustained) -> None:
         if not self._ear.utterance or self._bound:
             return
+        if self._doubt.wary and self._speaker.reply:
+            # Not for a sound: its words may stop the bot.
+            self._look_into_it(self._context.options.false_interruption)
+            return
         self._hush()
 
     def _hush(self) -> None:
         if self._speaker.reply:
             self._speaker.pause()
+            self._look_into_it(self._context.options.false_interruption)
         elif self._takeover.under_way:
             self._speaker.silence()
+
+    def _look_into_it(self, after: float) -> None:
+        """If the sound goes on for so long, ask what is said in it."""
+        if self._ear.speaking:
+            self._context.after("sound", after)
+
+    def _speech_paused(self, _event: ev.SpeechPaused) -> None:
+        self._ear.pausing = self._ear.utterance is not None
+        self._guess_early()
+
+    def _no_words_yet(self) -> None:
+        """The bot fell silent for a sound, and its words are late: it goes on, unless some are known already."""
+        utterance = self._ear.utterance
+        if not (utterance and self._doubt.interrupts(utterance.text_so_far, utterance)):
+            self._speaker.resume()
+
+    def _partial(self, event: ev.Partial) -> None:
+        utterance = self._ear.heard(event)
+        if utterance is None:
+            return
+        reply, text = self._speaker.reply, utterance.text_so_far
+        if speaks(reply) and not self._bound and self._ear.speaking and self._doubt.interrupts(text, utterance):
+            self._hush()
+        self._guess_early()
+
+    def _guess_early(self) -> None:
+        """The caller pauses, and the words so far are a whole thought: the final ones will hardly be others."""
+        utterance, reply = self._ear.utterance, self._speaker.reply
+        if utterance is None or not self._ear.pausing or utterance.words is not None or utterance.awaits_parts:
+            return
+        text, options = utterance.text_so_far, self._context.options.endpointing
+        held = reply is None or reply.paused
+        # After a tenth of a second only a whole sentence is worth a guess: there are such pauses between words.
+        enough = options.complete if self._ear.speaking else options.unclear
+        if text and held and not self._bound and self._ear.silence_needed(text) <= enough:
+            self._speaker.guess(text)
 
     def _speech_stopped(self, event: ev.SpeechStopped) -> None:
         if self._ear.stopped(event) and self._speaker.reply and self._speaker.reply.paused:
             self._context.after("interruption", self._context.options.false_interruption)
 
     def _transcribed(self, event: ev.Transcribed) -> None:
+        if event.revision == PROBE:
+            self._probed(event)
+            return
         utterance = self._ear.understood(event)
         if utterance is None:
             return
@@ -247,6 +300,9 @@ class Conversation:
         self._timers.cancel("transcribing", "interruption")
         if not utterance.text:
             self._nothing_said()
+        elif self._doubt.echoed(utterance.text, utterance):
+            self._context.note(f"echo: {utterance.text}")
+            self._nothing_said(ask_again=False)
         elif reply and reply.heard and is_backchannel(utterance.text, self._context.persona.language):
             # Kept: should the bot fall silent in a moment, it was an answer.
             utterance.backchannel = True
@@ -270,8 +326,34 @@ class Conversation:
         if (utterance := self._ear.judged(event)) and self._timers.running("turn"):
             self._timers.set("turn", self._ear.turn_ends_at(utterance))
 
+    def _probed(self, event: ev.Transcribed) -> None:
+        """The sound goes on: is there anybody in it? Has he finished?"""
+        utterance, options = self._ear.utterance, self._context.options
+        if utterance is None or utterance.id != event.utterance or not self._ear.speaking or self._line.leaving:
+            return
+        reply, text = self._speaker.reply, event.text.strip()
+        known, utterance.probed = utterance.probed, text
+        if reply and not self._doubt.interrupts(text, utterance):
+            if reply.paused:
+                self._nothing_said()
+            self._look_into_it(options.sound_without_end)
+        elif self._bound or not text or words(text) != words(known or ""):
+            utterance.doubtful = utterance.doubtful and not text
+            if text and not self._bound:
+                self._hush()
+            self._look_into_it(options.sound_again)
+        else:
+            # Nothing was added since the last time: the caller has finished, and something else goes on.
+            whole = " ".join(filter(None, [utterance.earlier_text, text]))
+            self._ear.begin_anew()
+            self._look_into_it(options.sound_without_end)
+            self._speaker.stages = Stages()
+            self._caller_turn(whole, utterance.started_at, self._context.now)
+
     def _transcribe_failed(self, event: ev.TranscribeFailed) -> None:
-        if self._ear.awaits(event.utterance, event.revision):
+        if event.revision == PROBE:
+            self._look_into_it(self._context.options.sound_without_end)
+        elif self._ear.awaits(event.utterance, event.revision):
             self._not_understood(event.reason)
 
     def _not_understood(self, reason: str) -> None:
@@ -285,17 +367,18 @@ class Conversation:
         self._speaker.abandon()
         self._speaker.apologise(self._context.persona.reprompt)
 
-    def _nothing_said(self) -> None:
+    def _nothing_said(self, *, ask_again: bool = True) -> None:
         """Noise, a cough, nothing the STT could make words of: what the bot was doing goes on."""
         utterance, reply = self._ear.utterance, self._speaker.reply
         self._ear.close_unless_speaking()
         if reply:
             if reply.paused:
+                self._doubt.false_alarm()
                 self._context.note("false interruption")
             self._speaker.resume()
         elif self._takeover.under_way or self._line.leaving:
             return
-        elif utterance and utterance.length_s >= self._context.options.unclear_speech and not self._reprompted:
+        elif ask_again and utterance and self._ear.unclear(utterance) and not self._reprompted:
             self._reprompted = True
             self._speaker.speak(self._context.persona.reprompt)
         else:
@@ -311,6 +394,8 @@ class Conversation:
 
     def _caller_turn(self, text: str, started_at: float, ended_at: float) -> None:
         self._takeover.stop()
+        if self._speaker.reply:
+            self._doubt.interrupted()
         self._speaker.abandon()
         self._timers.cancel("silence", "interruption")
         self._prompts = 0

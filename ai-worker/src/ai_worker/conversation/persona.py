@@ -76,6 +76,12 @@ class TurnTaking:
     pre_roll: float = 0.3
     """Audio before the onset that goes to the STT: the first consonant is often below the VAD's threshold."""
     post_roll: float = 0.2
+    false_alarms: int = 2
+    """After so many interruptions without words, sound alone doesn't stop the bot any more."""
+    sound_without_end: float = 6.0
+    """Speech that lasts this long is looked into: perhaps the caller has finished, and a television goes on."""
+    sound_again: float = 2.5
+    """Words to which none is added for this long, while the sound goes on, are all that the caller said."""
     false_interruption: float = 1.5
     """Interrupted, and no words after this long: the bot goes on where it was cut."""
     guesses: int = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ai_worker.conversation.ear import Utterance
+from ai_worker.conversation.utterance import Utterance
 from callbus import transcript
 
 
@@ -36,7 +36,8 @@ class Stages:
     def adopt(self, marks: Mapping[str, float]) -> None:
         """Moments of the answer that came before the turn was over, by the worker's clock."""
         for stage, at in marks.items():
-            self.mark(stage, at)
+            # A guess can be older than a last short sound that added no word.
+            self.mark(stage, max(at, self._speech_end))
 
     def heard(self, turn: int, at: float, now: float) -> transcript.TurnTimed | None:
         """The bot's first audio is heard: the turn's times, once. `at` is by the streamer's clock."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from ai_worker.conversation import events as ev
 from ai_worker.conversation.context import Context
-from ai_worker.conversation.ear import Ear, Utterance
+from ai_worker.conversation.ear import Ear
 from ai_worker.conversation.line import Line
 from ai_worker.conversation.persona import Scripted
 from ai_worker.conversation.recorded import bare, recorded_words
 from ai_worker.conversation.scripted import protect
 from ai_worker.conversation.speaker import Speaker
+from ai_worker.conversation.utterance import Utterance
 from callbus import transcript
 
 FIRST_TURNS = 2

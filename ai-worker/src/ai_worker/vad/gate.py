@@ -18,27 +18,39 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechPaused:
+    """The caller has been silent since `at_ms` for a moment; it is not sure yet that this is more than a plosive."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechStopped:
     """The caller is silent since `at_ms` (media time of the end of the last speech, not of the decision)."""
 
     at_ms: int
 
 
-SpeechVerdict = SpeechStarted | SpeechStopped
+SpeechVerdict = SpeechStarted | SpeechPaused | SpeechStopped
 
 
 class SpeechGate:
     """One call's gate. Durations are in ms and count in whole windows of 32 ms, the nearest number of them.
 
     Speech starts after `start_ms` of windows at or above `threshold` (once begun, `threshold - 0.15` keeps it going and
-    dips of up to 96 ms are bridged, uncounted), and stops after `stop_ms` below `threshold - 0.15`.
+    dips of up to 96 ms are bridged, uncounted), pauses after `pause_ms` below `threshold - 0.15`, and stops after
+    `stop_ms`.
     """
 
-    def __init__(self, *, threshold: float = 0.6, start_ms: int = 200, stop_ms: int = 200) -> None:
+    def __init__(
+        self, *, threshold: float = 0.6, start_ms: int = 200, pause_ms: int = 96, stop_ms: int = 200
+    ) -> None:
         self._enter = threshold
         self._stay = threshold - _HYSTERESIS
         self._start_ms = _whole_windows(start_ms)
+        self._pause_ms = _whole_windows(pause_ms)
         self._stop_ms = _whole_windows(stop_ms)
+        self._paused = False
         self._speaking = False
         self._onset_ms: int | None = None
         self._last_speech_ms = 0
@@ -68,12 +80,16 @@ class SpeechGate:
             if self._onset_ms is None:
                 self._onset_ms = at_ms
             self._last_speech_ms = end_ms
+            self._paused = False
             self._speech_ms += WINDOW_MS
             if not self._speaking and self._speech_ms >= self._start_ms:
                 self._speaking = True
                 verdicts.append(SpeechStarted(self._onset_ms))
         elif self._onset_ms is not None and self._is_over(end_ms):
             verdicts += self._close()
+        elif self._speaking and not self._paused and end_ms - self._last_speech_ms >= self._pause_ms:
+            self._paused = True
+            verdicts.append(SpeechPaused(self._last_speech_ms))
         return verdicts
 
     def _is_over(self, now_ms: int) -> bool:

@@ -1,0 +1,55 @@
+"""Sound that may be nobody's words: the bot's own echo, a television, a cough. Whoever interrupts, says something."""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+
+from ai_worker.conversation.context import Context
+from ai_worker.conversation.endpointing import is_backchannel, words
+from ai_worker.conversation.mouth import Reply
+from ai_worker.conversation.utterance import Utterance
+
+# Of the words that are understood of an echo, so many are the bot's, in its order.
+_ECHOED = 0.8
+
+
+class Doubt:
+    """Counts the interruptions that were none: after a few, sound alone doesn't stop the bot any more in this call."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._false_alarms = 0
+
+    @property
+    def wary(self) -> bool:
+        """Whether words are needed to stop the bot."""
+        return self._false_alarms >= self._context.options.false_alarms
+
+    def false_alarm(self) -> None:
+        self._false_alarms += 1
+
+    def interrupted(self) -> None:
+        """The caller did interrupt: sound is believed again."""
+        self._false_alarms = 0
+
+    def interrupts(self, text: str, utterance: Utterance) -> bool:
+        """Whether these words are an interruption: not a backchannel, not the bot's own."""
+        language = self._context.persona.language
+        return bool(words(text)) and not is_backchannel(text, language) and not self.echoed(text, utterance)
+
+    def echoed(self, text: str, utterance: Utterance) -> bool:
+        """Whether the bot has just said that itself. A question back ("nine o'clock?") is the caller's."""
+        heard = words(text)
+        if not utterance.over_bot or not heard or text.rstrip().endswith("?"):
+            return False
+        said = words(" ".join(segment.text for segment in self._context.history.latest_reply()))
+        if len(heard) == 1:
+            # A single word is the bot's only if nobody would interrupt with it.
+            return heard[0] in said and len(heard[0]) > 4
+        blocks = SequenceMatcher(a=said, b=heard, autojunk=False).get_matching_blocks()
+        return sum(block.size for block in blocks) >= _ECHOED * len(heard)
+
+
+def speaks(reply: Reply | None) -> bool:
+    """Whether the bot can be heard, or is about to go on."""
+    return reply is not None and (reply.heard or reply.paused)
