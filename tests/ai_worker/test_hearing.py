@@ -94,3 +94,28 @@ def test_a_short_word_interrupts_nobody() -> None:
 def test_each_utterance_is_sustained_once() -> None:
     found = judged(Hearing(8000), [(40, SPEECH), (20, SILENCE), (40, SPEECH), (20, SILENCE)])
     assert [type(event) for event in found] == [ev.SpeechStarted, ev.SpeechSustained, ev.SpeechStopped] * 2
+
+
+def speech_that_is_believed_late(*, before: int, after: int) -> list[ev.Event]:
+    """A second at one amplitude, then half a second at another; the model is sure 160 ms after the change."""
+    hearing, found = Hearing(8000), []
+    for index in range(50):
+        loud = after if index >= 32 else before
+        hearing.receive((loud.to_bytes(2, "little") + (-loud).to_bytes(2, "little", signed=True)) * 128, 100.0)
+        found += hearing.judge(index * 32, SPEECH if index >= 37 else SILENCE)
+    return found
+
+
+def test_a_soft_beginning_is_found_in_the_audio() -> None:
+    started, sustained = speech_that_is_believed_late(before=10, after=1500)
+    assert isinstance(started, ev.SpeechStarted)
+    assert abs(started.start_ms - 1024) <= 16
+    # 0.3 s after the onset, not after the model's first sure window.
+    assert started.start_ms + started.speech_ms <= 1024 + 300
+    assert isinstance(sustained, ev.SpeechSustained)
+
+
+def test_where_the_line_is_loud_speech_begins_when_the_model_says_so() -> None:
+    started = speech_that_is_believed_late(before=1000, after=1500)[0]
+    assert isinstance(started, ev.SpeechStarted)
+    assert started.start_ms == 37 * 32

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections import deque
 
+import numpy as np
+
 from ai_worker.conversation import events as ev
 from ai_worker.vad import SpeechGate, SpeechPaused, SpeechStarted, SpeechStopped, VadSession
 from callbus.pcm import FRAME_MS, bytes_in, duration_ms
 
 KEPT_MS = 60_000
 BARGE_IN_MS = 300
+# The onset of speech is looked for in so much audio before the first window that is surely speech, in such steps; what
+# the line sounds like in silence is known from the audio before that.
+ONSET_MS = 384
+ONSET_STEP_MS = 16
+NOISE_MS = 1500
+QUIETEST = 60.0
+"""Amplitude (of 32767) below which nothing is a beginning, -55 dBFS; and by what factor speech is louder than noise."""
+LOUDER = 3.0
 
 
 class Hearing:
@@ -18,7 +28,7 @@ class Hearing:
     def __init__(self, sample_rate: int) -> None:
         self.sample_rate = sample_rate
         self.vad = VadSession(sample_rate)
-        self._gate = SpeechGate()
+        self._gate = SpeechGate(find_onset=self._onset)
         self._audio = bytearray()
         self._dropped = 0
         self._sustained = False
@@ -52,6 +62,21 @@ class Hearing:
             if position <= position_ms:
                 return at + (position_ms - position - FRAME_MS) / 1000
         return self._clock[0][1] if self._clock else 0.0
+
+    def _onset(self, at_ms: int) -> int:
+        """Where the sound at a position began: what came before it is at most as loud as this line is in silence."""
+        recent = self.cut(max(0, at_ms - NOISE_MS - ONSET_MS), at_ms)
+        step = bytes_in(ONSET_STEP_MS, self.sample_rate) // 2
+        samples = np.frombuffer(recent, "<i2").astype(np.float32)
+        steps = len(samples) // step
+        if not steps:
+            return at_ms
+        loudness = np.sqrt(np.mean(samples[len(samples) - steps * step :].reshape(steps, step) ** 2, axis=1))
+        silence = float(np.percentile(loudness, 20))
+        quiet = np.flatnonzero(loudness[-ONSET_MS // ONSET_STEP_MS :] < max(QUIETEST, LOUDER * silence))
+        before = min(steps, ONSET_MS // ONSET_STEP_MS)
+        sounding = before - 1 - int(quiet[-1]) if len(quiet) else before
+        return at_ms - sounding * ONSET_STEP_MS
 
     def judge(self, at_ms: int, probability: float) -> list[ev.Event]:
         """What the next window means for the conversation."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ai_worker.vad.silero import WINDOW_MS
 
 _HYSTERESIS = 0.15
 _LONGEST_DIP_MS = 96  # a plosive's closure, or a window that the line's noise spoiled
+_FEWEST_WINDOWS = 2  # that are surely speech, however long the sound before them was
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +39,26 @@ SpeechVerdict = SpeechStarted | SpeechPaused | SpeechStopped
 class SpeechGate:
     """One call's gate. Durations are in ms and count in whole windows of 32 ms, the nearest number of them.
 
-    Speech starts after `start_ms` of windows at or above `threshold` (once begun, `threshold - 0.15` keeps it going and
-    dips of up to 96 ms are bridged, uncounted), pauses after `pause_ms` below `threshold - 0.15`, and stops after
-    `stop_ms`.
+    The model is sure of a soft beginning only some windows late: `find_onset` says where the sound began of which the
+    window at the given media position is the first that is surely speech. Speech starts after `start_ms` since then,
+    two windows at or above `threshold` among them (once begun, `threshold - 0.15` keeps it going and dips of up to 96 ms
+    are bridged, uncounted), pauses after `pause_ms` below `threshold - 0.15`, and stops after `stop_ms`.
     """
 
     def __init__(
-        self, *, threshold: float = 0.6, start_ms: int = 200, pause_ms: int = 96, stop_ms: int = 200
+        self,
+        *,
+        threshold: float = 0.6,
+        start_ms: int = 200,
+        pause_ms: int = 96,
+        stop_ms: int = 200,
+        find_onset: Callable[[int], int] = lambda at_ms: at_ms,
     ) -> None:
         self._enter = threshold
         self._stay = threshold - _HYSTERESIS
+        self._find_onset = find_onset
         self._start_ms = _whole_windows(start_ms)
+        self._fewest_ms = min(self._start_ms, _FEWEST_WINDOWS * WINDOW_MS)
         self._pause_ms = _whole_windows(pause_ms)
         self._stop_ms = _whole_windows(stop_ms)
         self._paused = False
@@ -55,6 +66,7 @@ class SpeechGate:
         self._onset_ms: int | None = None
         self._last_speech_ms = 0
         self._speech_ms = 0
+        self._before_ms = 0
 
     @property
     def speaking(self) -> bool:
@@ -67,7 +79,7 @@ class SpeechGate:
 
         0 when there is none.
         """
-        return self._speech_ms
+        return self._speech_ms + self._before_ms
 
     def push(self, at_ms: int, probability: float) -> list[SpeechVerdict]:
         """The next window, which began at `at_ms`. Windows come in order; audio may be missing between them."""
@@ -78,11 +90,13 @@ class SpeechGate:
         end_ms = at_ms + WINDOW_MS
         if probability >= (self._enter if self._onset_ms is None else self._stay):
             if self._onset_ms is None:
-                self._onset_ms = at_ms
+                # Not into what has been told of already.
+                self._onset_ms = max(self._last_speech_ms, min(at_ms, self._find_onset(at_ms)))
+                self._before_ms = at_ms - self._onset_ms
             self._last_speech_ms = end_ms
             self._paused = False
             self._speech_ms += WINDOW_MS
-            if not self._speaking and self._speech_ms >= self._start_ms:
+            if not self._speaking and self.speech_ms >= self._start_ms and self._speech_ms >= self._fewest_ms:
                 self._speaking = True
                 verdicts.append(SpeechStarted(self._onset_ms))
         elif self._onset_ms is not None and self._is_over(end_ms):
@@ -100,7 +114,7 @@ class SpeechGate:
         stopped: list[SpeechVerdict] = [SpeechStopped(self._last_speech_ms)] if self._speaking else []
         self._speaking = False
         self._onset_ms = None
-        self._speech_ms = 0
+        self._speech_ms = self._before_ms = 0
         return stopped
 
 
