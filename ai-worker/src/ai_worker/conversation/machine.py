@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ai_worker.conversation import events as ev
-from ai_worker.conversation.actions import PROBE, Action, Finish
+from ai_worker.conversation.actions import Action, Finish
 from ai_worker.conversation.context import Context
-from ai_worker.conversation.doubt import Doubt, speaks
 from ai_worker.conversation.ear import Ear
-from ai_worker.conversation.endpointing import is_backchannel, words
 from ai_worker.conversation.history import History
 from ai_worker.conversation.keypad import Keypad
 from ai_worker.conversation.line import Line
+from ai_worker.conversation.listener import Listener
 from ai_worker.conversation.persona import Persona, TurnTaking
 from ai_worker.conversation.speaker import Speaker
 from ai_worker.conversation.stages import Stages
@@ -38,27 +37,35 @@ class Conversation:
         self._timers = self._context.timers
         self._line = Line(self._context)
         self._ear = Ear(self._context)
-        self._doubt = Doubt(self._context)
         self._keypad = Keypad(self._context)
         self._speaker = Speaker(self._context, self._line, self._ear, self._bot_silent)
         self._takeover = TakeOver(self._context, self._line, self._speaker, self._bot_silent)
         self._voicemail = Voicemail(self._context, self._line, self._speaker, self._ear)
+        self._listener = Listener(
+            self._context,
+            self._ear,
+            self._speaker,
+            self._line,
+            self._takeover,
+            self._voicemail,
+            on_turn=self._caller_turn,
+            on_nothing=self._arm_silence,
+        )
         self._prompts = 0
         self._silent_until = 0.0
-        self._reprompted = False
         self._was_bound = False
         self.finished = False
-        speaker = self._speaker
+        speaker, listener = self._speaker, self._listener
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Begin: self._begin,
-            ev.SpeechStarted: self._speech_started,
-            ev.SpeechSustained: self._speech_sustained,
-            ev.SpeechPaused: self._speech_paused,
-            ev.SpeechStopped: self._speech_stopped,
-            ev.Partial: self._partial,
-            ev.Transcribed: self._transcribed,
-            ev.TranscribeFailed: self._transcribe_failed,
-            ev.TurnJudged: self._turn_judged,
+            ev.SpeechStarted: listener.speech_started,
+            ev.SpeechSustained: listener.speech_sustained,
+            ev.SpeechPaused: listener.speech_paused,
+            ev.SpeechStopped: listener.speech_stopped,
+            ev.Partial: listener.partial,
+            ev.Transcribed: listener.transcribed,
+            ev.TranscribeFailed: listener.transcribe_failed,
+            ev.TurnJudged: listener.turn_judged,
             ev.ReplyText: speaker.heed,
             ev.ReplyDone: speaker.heed,
             ev.ReplyFailed: speaker.heed,
@@ -78,10 +85,10 @@ class Conversation:
             ev.Tick: lambda _: None,
         }
         self._on_timer: dict[str, Callable[[], None]] = {
-            "turn": self._turn_over,
-            "transcribing": lambda: self._not_understood("no answer in time"),
+            "turn": listener.turn_over,
+            "transcribing": lambda: listener.not_understood("no answer in time"),
             "monologue": self._ear.divide,
-            "interruption": self._no_words_yet,
+            "interruption": listener.no_words_yet,
             "sound": self._ear.probe,
             "settling": speaker.ask,
             "thinking": speaker.thinking_too_long,
@@ -134,9 +141,9 @@ class Conversation:
             self._handlers[type(event)](event)
             while name := self._timers.pop_due(self._context.now):
                 self._on_timer[name]()
-            if self._was_bound and not self._bound:
+            if self._was_bound and not self._listener.bound:
                 self._hear_out()
-            self._was_bound = self._bound
+            self._was_bound = self._listener.bound
             if not (self._timers.running("turn") or self._ear.awaits_words):
                 self._speaker.forget_guess()
         return self._context.out
@@ -184,222 +191,24 @@ class Conversation:
         self._line.closing = True
         self._speaker.say_goodbye()
 
-    # --- the caller speaks
-
-    def _speech_started(self, event: ev.SpeechStarted) -> None:
-        if self._line.leaving:
-            return
-        self._ear.started(event)
-        self._timers.cancel("turn", "silence", "transcribing", "interruption")
-        if (utterance := self._ear.utterance) and speaks(self._speaker.reply):
-            utterance.over_bot = True
-        self._look_into_it(self._context.options.sound_without_end)
-
-    @property
-    def _bound(self) -> bool:
-        """Whether what the bot is saying can't be interrupted (yet)."""
-        if reply := self._speaker.reply:
-            return not reply.interruptible
-        at_will = self._context.persona.allow_interruptions
-        return self._takeover.under_way and (self.history.must_be_heard or not at_will)
+    # --- the caller's turn
 
     def _hear_out(self) -> None:
-        """The bot can be interrupted again: what the caller said meanwhile counts from now on."""
-        utterance = self._ear.utterance
+        """The bot can be interrupted again: what the caller pressed or said meanwhile counts from now on."""
         going_on = self._speaker.reply is not None or self._takeover.under_way
         if self._line.leaving or not going_on:
             return
         if self._keypad.waiting:
             self._keys_complete()
-        elif utterance and self._ear.busy:
-            self._hush()
-            self._speaker.stages = Stages()
-            if utterance.text and not self._ear.speaking:
-                self._timers.set("turn", self._ear.turn_ends_at(utterance))
-
-    def _speech_sustained(self, _event: ev.SpeechSustained) -> None:
-        if not self._ear.utterance or self._bound:
-            return
-        if self._doubt.wary and self._speaker.reply:
-            # Not for a sound: its words may stop the bot.
-            self._look_into_it(self._context.options.false_interruption)
-            return
-        self._hush()
-
-    def _hush(self) -> None:
-        if self._speaker.reply:
-            self._speaker.pause()
-            self._look_into_it(self._context.options.false_interruption)
-        elif self._takeover.under_way:
-            self._speaker.silence()
-
-    def _look_into_it(self, after: float) -> None:
-        """If the sound goes on for so long, ask what is said in it."""
-        if self._ear.speaking:
-            self._context.after("sound", after)
-
-    def _speech_paused(self, _event: ev.SpeechPaused) -> None:
-        self._ear.pausing = self._ear.utterance is not None
-        self._guess_early()
-
-    def _no_words_yet(self) -> None:
-        """The bot fell silent for a sound, and its words are late: it goes on, unless some are known already."""
-        utterance = self._ear.utterance
-        if not (utterance and self._doubt.interrupts(utterance.text_so_far, utterance)):
-            self._speaker.resume()
-
-    def _partial(self, event: ev.Partial) -> None:
-        utterance = self._ear.heard(event)
-        if utterance is None:
-            return
-        reply, text = self._speaker.reply, utterance.text_so_far
-        if speaks(reply) and not self._bound and self._ear.speaking and self._doubt.interrupts(text, utterance):
-            self._hush()
-        self._guess_early()
-
-    def _guess_early(self) -> None:
-        """The caller pauses, and the words so far are a whole thought: the final ones will hardly be others."""
-        utterance, reply = self._ear.utterance, self._speaker.reply
-        if utterance is None or not self._ear.pausing or utterance.words is not None or utterance.awaits_parts:
-            return
-        text, options = utterance.text_so_far, self._context.options.endpointing
-        held = reply is None or reply.paused
-        # After a tenth of a second only a whole sentence is worth a guess: there are such pauses between words.
-        enough = options.complete if self._ear.speaking else options.unclear
-        if text and held and not self._bound and self._ear.silence_needed(text) <= enough:
-            self._speaker.guess(text)
-
-    def _speech_stopped(self, event: ev.SpeechStopped) -> None:
-        if self._ear.stopped(event) and self._speaker.reply and self._speaker.reply.paused:
-            self._context.after("interruption", self._context.options.false_interruption)
-
-    def _transcribed(self, event: ev.Transcribed) -> None:
-        if event.revision == PROBE:
-            self._probed(event)
-            return
-        utterance = self._ear.understood(event)
-        if utterance is None:
-            return
-        reply = self._speaker.reply
-        if self._line.leaving:
-            self._ear.close()
-            return
-        if self._voicemail.recognises(utterance):
-            return
-        if self._ear.speaking:
-            # Half a minute of sound without a word: behave as if nobody spoke (any more).
-            if self._ear.noisy:
-                self._nothing_said()
-            elif self._ear.ended_in_noise and not self._bound:
-                self._ear.close()
-                self._speaker.stages = Stages()
-                self._caller_turn(utterance.earlier_text, utterance.started_at, self._context.now)
-            return
-        if not utterance.understood:
-            return
-        self._timers.cancel("transcribing", "interruption")
-        if not utterance.text:
-            self._nothing_said()
-        elif self._doubt.echoed(utterance.text, utterance):
-            self._context.note(f"echo: {utterance.text}")
-            self._nothing_said(ask_again=False)
-        elif reply and reply.heard and is_backchannel(utterance.text, self._context.persona.language):
-            # Kept: should the bot fall silent in a moment, it was an answer.
-            utterance.backchannel = True
-            self._context.note(f"backchannel: {utterance.text}")
-            self._speaker.resume()
-        elif self._bound:
-            self._speaker.resume()
         else:
-            self._speaker.pause()
-            self._speaker.stages.understood(utterance, self._context.now)
-            self._timers.set("turn", self._ear.turn_ends_at(utterance))
-            self._guess()
-
-    def _guess(self) -> None:
-        """The turn ends in a moment, unless the caller goes on: the answer is begun meanwhile."""
-        utterance = self._ear.utterance
-        if utterance and self._timers.running("turn") and self._context.now < self._ear.turn_ends_at(utterance):
-            self._speaker.guess(utterance.text)
-
-    def _turn_judged(self, event: ev.TurnJudged) -> None:
-        if (utterance := self._ear.judged(event)) and self._timers.running("turn"):
-            self._timers.set("turn", self._ear.turn_ends_at(utterance))
-
-    def _probed(self, event: ev.Transcribed) -> None:
-        """The sound goes on: is there anybody in it? Has he finished?"""
-        utterance, options = self._ear.utterance, self._context.options
-        if utterance is None or utterance.id != event.utterance or not self._ear.speaking or self._line.leaving:
-            return
-        reply, text = self._speaker.reply, event.text.strip()
-        known, utterance.probed = utterance.probed, text
-        if reply and not self._doubt.interrupts(text, utterance):
-            if reply.paused:
-                self._nothing_said()
-            self._look_into_it(options.sound_without_end)
-        elif self._bound or not text or words(text) != words(known or ""):
-            utterance.doubtful = utterance.doubtful and not text
-            if text and not self._bound:
-                self._hush()
-            self._look_into_it(options.sound_again)
-        else:
-            # Nothing was added since the last time: the caller has finished, and something else goes on.
-            whole = " ".join(filter(None, [utterance.earlier_text, text]))
-            self._ear.begin_anew()
-            self._look_into_it(options.sound_without_end)
-            self._speaker.stages = Stages()
-            self._caller_turn(whole, utterance.started_at, self._context.now)
-
-    def _transcribe_failed(self, event: ev.TranscribeFailed) -> None:
-        if event.revision == PROBE:
-            self._look_into_it(self._context.options.sound_without_end)
-        elif self._ear.awaits(event.utterance, event.revision):
-            self._not_understood(event.reason)
-
-    def _not_understood(self, reason: str) -> None:
-        self._timers.cancel("transcribing", "interruption")
-        self._ear.close()
-        self._context.note(f"speech-to-text failed: {reason}")
-        if self._line.leaving or self._bound:
-            self._speaker.resume()
-            return
-        self._takeover.stop()
-        self._speaker.abandon()
-        self._speaker.apologise(self._context.persona.reprompt)
-
-    def _nothing_said(self, *, ask_again: bool = True) -> None:
-        """Noise, a cough, nothing the STT could make words of: what the bot was doing goes on."""
-        utterance, reply = self._ear.utterance, self._speaker.reply
-        self._ear.close_unless_speaking()
-        if reply:
-            if reply.paused:
-                self._doubt.false_alarm()
-                self._context.note("false interruption")
-            self._speaker.resume()
-        elif self._takeover.under_way or self._line.leaving:
-            return
-        elif ask_again and utterance and self._ear.unclear(utterance) and not self._reprompted:
-            self._reprompted = True
-            self._speaker.speak(self._context.persona.reprompt)
-        else:
-            self._arm_silence()
-
-    def _turn_over(self) -> None:
-        utterance = self._ear.utterance
-        if utterance is None or not utterance.text or self._ear.speaking or self._bound:
-            return
-        self._ear.close()
-        self._speaker.stages.turn_over(self._context.now)
-        self._caller_turn(utterance.text, utterance.ended_at - utterance.length_s, utterance.ended_at)
+            self._listener.hear_out()
 
     def _caller_turn(self, text: str, started_at: float, ended_at: float) -> None:
         self._takeover.stop()
-        if self._speaker.reply:
-            self._doubt.interrupted()
+        self._listener.turn_taken()
         self._speaker.abandon()
         self._timers.cancel("silence", "interruption")
         self._prompts = 0
-        self._reprompted = False
         self.history.turn += 1
         self.history.caller(text)
         self._context.write(transcript.CallerSaid(ended_at, started_at, self.history.turn, text, ""))
@@ -417,7 +226,7 @@ class Conversation:
             self._keys_complete()
 
     def _keys_complete(self) -> None:
-        if self._line.leaving or self._bound:
+        if self._line.leaving or self._listener.bound:
             return
         keys, now = self._keypad.take(), self._context.now
         self._context.write(transcript.CallerPressed(now, keys))
@@ -429,7 +238,7 @@ class Conversation:
     def _played(self, event: ev.Played) -> None:
         self._speaker.played(event)
         self._takeover.played(event)
-        self._guess()
+        self._listener.guess()
 
     def _bot_silent(self) -> None:
         self._silent_until = self._context.now + self._context.options.silence_prompt
