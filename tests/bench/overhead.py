@@ -44,7 +44,7 @@ class Load:
         return f"{self.calls} call{'s' if self.calls > 1 else ''} at a time"
 
 
-LOADS = (Load(1, 40), Load(10, 12))
+LOADS = (Load(1, 24), Load(10, 12))
 
 
 @dataclass(slots=True)

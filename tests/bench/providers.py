@@ -125,6 +125,8 @@ class TimedElevenLabs(FakeElevenLabs):
             return desk.heard(self.requests[-1])
 
         super().__init__(speak=speak, hear=hear)
+        # Every text that is heard is a new one: what is told before the commit could not agree with it.
+        self.scribe.lag = None
 
 
 def sentence_sent_at(record: RequestRecord, answer: str, sentence: str) -> float:

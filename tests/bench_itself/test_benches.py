@@ -14,14 +14,15 @@ pytestmark = [pytest.mark.speech, pytest.mark.timeout(120)]
 
 async def test_each_bench_measures(tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as group:
-        ahead = group.create_task(overhead.run((overhead.Load(2, 2),), work=tmp_path / "overhead"))
+        ahead = group.create_task(overhead.run((overhead.Load(2, 1),), work=tmp_path / "overhead"))
         barging = group.create_task(barge_in.run(barge_in.Plan(calls=2, interruptions=1), work=tmp_path / "barge-in"))
         failing = group.create_task(
-            chaos.run(chaos.Plan(at_least=2, calls=2, turns=1, first_rate=0.6), work=tmp_path / "chaos")
+            # Without the local model, which takes longer to load than all the rest.
+            chaos.run(chaos.Plan(1, calls=2, turns=1, first_rate=0.6, models="openai"), work=tmp_path / "chaos")
         )
 
     ((_, measured),) = ((name, values) for name, values in ahead.result().details.items() if name.startswith("2 calls"))
-    assert measured["turns"] == 4
+    assert measured["turns"] == 2
     assert 0 < measured["ms"]["overhead"]["p50"] < 1000
     assert measured["ms"]["voice to voice"]["p50"] > measured["ms"]["providers' own times"]["p50"]
     for stage in ("stt_final", "llm_first_token", "first_sentence", "tts_first_byte", "first_audio_sent", "turn_end"):
@@ -33,7 +34,7 @@ async def test_each_bench_measures(tmp_path: Path) -> None:
     assert barging.result().details["ms"]["p50"] > 200
 
     found = failing.result().details
-    assert found["turns"] >= 2
+    assert found["turns"] >= 1
     assert found["faults"]
     assert found["words_heard"] > 0
     assert not found["repeated"]

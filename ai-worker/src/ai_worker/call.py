@@ -21,12 +21,14 @@ from ai_worker.conversation.machine import Conversation
 from ai_worker.conversation.persona import Persona, Scripted, TurnTaking
 from ai_worker.hearing import Hearing
 from ai_worker.hops import Hops
+from ai_worker.live_hearing import LiveHearing, Words
 from ai_worker.metrics import Metrics
 from ai_worker.outbox import Outbox
 from ai_worker.providers.base import ProviderError, TextDelta, ToolCall
 from ai_worker.providers.suite import Suite
 from ai_worker.tools import LineRequest, MessageTaken, ToolBox, ToolResult
 from ai_worker.turn import TurnJudge
+from ai_worker.vad.silero import WINDOW_MS
 from ai_worker.voice import Voice
 from callbus import commands, media, transcript
 from callbus.broker import Broker
@@ -68,6 +70,9 @@ class CallTask:
         self.hearing = Hearing(sample_rate)
         self._agent = agent
         self._providers = providers
+        self._live = LiveHearing(
+            providers.stt, self.hearing, agent.language_code, self.tell, wanted=providers.hears_live
+        )
         self._tools = tools
         self._metrics = metrics
         self._beeps = BeepDetector(sample_rate)
@@ -106,6 +111,7 @@ class CallTask:
         finally:
             if self._wake:
                 self._wake.cancel()
+            await self._live.aclose()
         return finish
 
     def _begin(self) -> None:
@@ -127,6 +133,8 @@ class CallTask:
         match event:
             case media.Audio():
                 self.hearing.receive(event.pcm, event.at)
+                if past:
+                    self._live.replayed(self.hearing.position_ms)
                 self._hops.received(event.at)
                 if self._conversation.wants_beeps and self._beeps.receive(event.pcm):
                     self.tell(ev.Beep())
@@ -157,6 +165,7 @@ class CallTask:
             if isinstance(event, ev.SpeechStopped):
                 self._hops.paused(self._now())
             self.tell(event)
+        self._live.advance(at_ms + WINDOW_MS)
 
     def tell(self, event: ev.Event) -> None:
         """Let the conversation know, and do what it wants done."""
@@ -180,6 +189,10 @@ class CallTask:
             case act.StopSpeaking():
                 self._voice.stop()
                 self._outbox.send(commands.Break(call_id, epoch))
+            case act.Listen():
+                self._live.listen(action)
+            case act.StopListening():
+                self._live.stop()
             case act.Transcribe():
                 self._transcribe(action)
             case act.Think():
@@ -228,16 +241,16 @@ class CallTask:
         self._outbox.send(commands.Speak(self.lease.call_id, self.lease.epoch, segment, pcm, last))
 
     def _transcribe(self, action: act.Transcribe) -> None:
+        key, probe = (action.utterance, action.revision), action.revision == act.PROBE
         for (utterance, _), task in self._transcribing.items():
             # Words of a stretch that has grown since are not wanted, and would cost another call its turn.
-            if utterance == action.utterance and not task.get_name().startswith("part"):
+            if utterance == action.utterance and not probe and task.get_name() == "whole":
                 task.cancel()
-        key = (action.utterance, action.revision)
-        pcm = self.hearing.cut(action.start_ms, action.end_ms)
-        task = self._start(self._understand(key, pcm))
-        task.set_name("part" if action.part else "whole")
+        task = self._start(self._understand(key, self._live.words(action)))
+        task.set_name("probe" if probe else "part" if action.part else "whole")
         self._transcribing[key] = task
-        if self._turn_judge and not action.part:
+        if self._turn_judge and not action.part and not probe:
+            pcm = self.hearing.cut(action.start_ms, action.end_ms)
             self._start(self._judge_turn(self._turn_judge, key, pcm))
 
     async def _judge_turn(self, judge: TurnJudge, key: _Revision, pcm: bytes) -> None:
@@ -245,17 +258,15 @@ class CallTask:
         if finished is not None:
             self.tell(ev.TurnJudged(*key, finished))
 
-    async def _understand(self, key: _Revision, pcm: bytes) -> None:
+    async def _understand(self, key: _Revision, words: Words) -> None:
         try:
-            answer = await self._providers.stt.transcribe(
-                pcm, self.hearing.sample_rate, language=self._agent.language_code
-            )
-            self.tell(ev.Transcribed(*key, answer.text))
+            self.tell(ev.Transcribed(*key, await words()))
         except ProviderError as error:
             log.warning("speech-to-text failed", call_id=self.lease.call_id, error=str(error))
             self.tell(ev.TranscribeFailed(*key, str(error)))
         finally:
-            self._transcribing.pop(key, None)
+            if self._transcribing.get(key) is asyncio.current_task():
+                del self._transcribing[key]
 
     async def _think(self, action: act.Think) -> None:
         try:

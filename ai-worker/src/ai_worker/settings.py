@@ -38,6 +38,9 @@ class WorkerSettings(ServiceSettings):
     tts_providers: str = Field(
         "auto", description="Text-to-speech, comma-separated in order; auto: elevenlabs with a key, then local"
     )
+    stt_live: bool = Field(
+        True, description="Whether an STT that can (elevenlabs) hears callers while they speak, not after each pause"
+    )
     stt_deadline: float = Field(
         1.5, gt=0, description="Seconds for a transcript before the next provider in the list takes over"
     )

@@ -97,7 +97,7 @@ class Providers:
     def __init__(self) -> None:
         self.recogniser = Recogniser()
         self.openai = FakeOpenAI(answer=self._reply, per_token_ms=1000 / TOKENS_PER_S)
-        self.elevenlabs = FakeElevenLabs(hear=self._hear, speak=self._speak)
+        self.elevenlabs = FakeElevenLabs(hear=self._hear, understand=self.recogniser.so_far, speak=self._speak)
         self.voice = BotVoice()
 
     async def __aenter__(self) -> Providers:

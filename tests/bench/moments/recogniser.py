@@ -84,35 +84,57 @@ class Recogniser:
     def __init__(self) -> None:
         self.callers: deque[HeardCaller] = deque(maxlen=REMEMBERED)
         """The latest calls: words may still be asked for when the caller has hung up."""
+        self._latest: dict[bytes, HeardCaller] = {}
         self.unknown = 0
         """Requests whose audio was no caller's: something on the way changes the samples."""
 
     def hear(self, pcm: bytes, language: str) -> str:
         """What is said in the audio (s16le mono at 8000 Hz)."""
-        for caller in reversed(self.callers):
-            if caller.knows(pcm):
-                return written(caller, caller.covered(pcm))
-        self.unknown += any(pcm)
-        return ""
+        caller = self._caller(pcm)
+        if caller is None:
+            self.unknown += any(pcm)
+            return ""
+        return written(caller, caller.covered(pcm))
+
+    def so_far(self, pcm: bytes, language: str) -> str:
+        """The same while more of the audio is to come: a word that it breaks off in is not written yet."""
+        caller = self._caller(pcm)
+        if caller is None:
+            return ""
+        stretches = caller.covered(pcm)
+        return written(caller, stretches, until=stretches[-1][1] if stretches else 0)
+
+    def _caller(self, pcm: bytes) -> HeardCaller | None:
+        latest = self._latest.get(pcm[:_BLOCK])
+        if latest is not None and latest.knows(pcm):
+            return latest
+        found = next((caller for caller in reversed(self.callers) if caller.knows(pcm)), None)
+        # Audio that grows is asked about ten times a second: the search through all the callers is for its beginning.
+        if found is not None and len(pcm) >= _BLOCK:
+            if len(self._latest) >= REMEMBERED:
+                del self._latest[next(iter(self._latest))]
+            self._latest[pcm[:_BLOCK]] = found
+        return found
 
 
-def written(caller: HeardCaller, stretches: list[tuple[int, int]]) -> str:
+def written(caller: HeardCaller, stretches: list[tuple[int, int]], *, until: int | None = None) -> str:
     """The words that lie in these stretches of the caller's audio, with the punctuation of a good speech-to-text.
 
-    Nothing is too faint for it: where the caller says nothing, it hears the bot's words in their echo.
+    With `until` (a sample), no word that goes on after it. Nothing is too faint for it: where the caller says nothing,
+    it hears the bot's words in their echo.
     """
     found: list[tuple[int, str]] = []
     last: Breath | None = None
     for begins, track in caller.tracks:
         for breath in track.breaths:
-            shares = [_share(start + begins, end + begins, stretches) for start, end in breath.borders]
-            heard = [share >= _KNOWN_BY for share in shares]
+            places = [(start + begins, end + begins) for start, end in breath.borders]
+            heard = [_heard(start, end, stretches, until) for start, end in places]
             if any(heard):
                 spoken = breath.words.text if all(heard) else _only(breath, heard)
                 found.append((begins + breath.start, spoken if breath.words.glued else f" {spoken}"))
                 last = breath if heard[-1] else None
     said = _closed("".join(text for _, text in found).strip(), last) if found else ""
-    echoed = [word for start, end, word in _alone(caller) if _share(start, end, stretches) >= _KNOWN_BY]
+    echoed = [word for start, end, word in _alone(caller) if _heard(start, end, stretches, until)]
     text = " ".join(filter(None, [" ".join(echoed), said]))
     return text[:1].upper() + text[1:]
 
@@ -143,6 +165,10 @@ def _closed(text: str, last: Breath | None) -> str:
         return text
     bare = text.rstrip(",;:-. ")
     return bare + random.Random(bare).choice(_ENDS[tail])
+
+
+def _heard(start: int, end: int, stretches: list[tuple[int, int]], until: int | None) -> bool:
+    return _share(start, end, stretches) >= _KNOWN_BY and (until is None or end <= until)
 
 
 def _share(start: int, end: int, stretches: list[tuple[int, int]]) -> float:

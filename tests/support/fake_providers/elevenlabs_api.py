@@ -27,8 +27,8 @@ class FakeElevenLabs(FakeServer):
     `speak` maps a text and a rate in Hz to s16le mono. The body goes out in pieces of `piece_bytes`, any length:
     the real one's pieces end within a sample, too. `align` maps a text and the seconds of its audio to the second at
     which each character ends; with timestamps, a piece is a line of JSON. `hear` maps an utterance (s16le mono) and its
-    language to text, which comes `transcription_ms` after its commit. Voices not in `voices` are refused; None takes
-    any.
+    language to text, which comes `transcription_ms` after its commit; `understand` (None: `hear`) does so while it is
+    spoken. Voices not in `voices` are refused; None takes any.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class FakeElevenLabs(FakeServer):
         media_type: str | None = None,
         align: Callable[[str, float], Sequence[float]] = evenly,
         hear: Callable[[bytes, str], str] = lambda pcm, language: "Hello, can you hear me?",
+        understand: Callable[[bytes, str], str] | None = None,
         transcription_ms: float = 0.0,
         api_key: str = "xi-local-fake",
         host: str = "127.0.0.1",
@@ -50,7 +51,7 @@ class FakeElevenLabs(FakeServer):
         super().__init__(api_key=api_key, host=host, port=port)
         self.speak, self.first_byte, self.speed = speak, first_byte_ms / 1000, speed
         self.piece_bytes, self.voices, self.media_type, self.align = piece_bytes, voices, media_type, align
-        self.scribe = FakeScribe(self, hear, transcription_ms / 1000)
+        self.scribe = FakeScribe(self, hear, transcription_ms / 1000, understand)
         self.app.add_api_route("/v1/models", self._list_models, methods=["GET"], response_model=None)
         self.app.add_api_route(
             "/v1/text-to-speech/{voice_id}/stream", self._stream, methods=["POST"], response_model=None

@@ -30,15 +30,32 @@ from support.fake_providers.server import FakeServer
 
 SHORTEST_COMMIT_S = 0.3
 LONGEST_CHUNK_S = 5.0
+PARTIAL_LAG_S = 0.15
+"""The latency that ElevenLabs publishes for Scribe v2 Realtime."""
+PARTIALS_EVERY_S = 0.1
 REFUSALS = {401: "auth_error", 402: "quota_exceeded", 429: "rate_limited", 400: "invalid_request"}
 
 
 class FakeScribe:
-    """Adds the endpoint to `server`. An utterance is one request there: a fault spoils one, or refuses a connection."""
+    """Adds the endpoint to `server`. An utterance is one request there: a fault spoils one, or refuses a connection.
 
-    def __init__(self, server: FakeServer, hear: Callable[[bytes, str], str], seconds: float) -> None:
+    `hear` gives an utterance's final words, `seconds` after its commit. `understand` (None: `hear`) gives those of what
+    has come of it so far, without a word that has not come whole; they are told `lag` s after that has come, or not at
+    all if that is None.
+    """
+
+    def __init__(
+        self,
+        server: FakeServer,
+        hear: Callable[[bytes, str], str],
+        seconds: float,
+        understand: Callable[[bytes, str], str] | None = None,
+        lag: float | None = PARTIAL_LAG_S,
+    ) -> None:
         self.hear = hear
         self.seconds = seconds
+        self.understand = understand
+        self.lag = lag
         self.sessions: list[WebSocket] = []
         self._server = server
         server.app.add_api_websocket_route("/v1/speech-to-text/realtime", self._session)
@@ -77,7 +94,23 @@ class FakeScribe:
                 self.sessions.remove(socket)
 
     async def _listen(self, socket: WebSocket, sample_rate: int, asked: dict[str, str]) -> None:
-        audio = bytearray()
+        stretches: asyncio.Queue[_Stretch] = asyncio.Queue()
+        work = [
+            asyncio.create_task(self._receive(socket, stretches, sample_rate)),
+            asyncio.create_task(self._serve(socket, stretches, sample_rate, asked)),
+        ]
+        try:
+            done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.wait(work)
+
+    async def _receive(self, socket: WebSocket, stretches: asyncio.Queue[_Stretch], sample_rate: int) -> None:
+        stretch = _Stretch()
+        stretches.put_nowait(stretch)
         while True:
             message = await socket.receive_json()
             if message.get("message_type") != "input_audio_chunk" or message.get("sample_rate") != sample_rate:
@@ -87,13 +120,44 @@ class FakeScribe:
             if len(chunk) > 2 * sample_rate * LONGEST_CHUNK_S:
                 await _complain(socket, "chunk_size_exceeded", "The chunk is too long.")
                 continue
-            audio += chunk
+            stretch.add(chunk)
             if message["commit"]:
-                await self._commit(socket, bytes(audio), sample_rate, asked)
-                audio.clear()
+                stretch.committed.set()
+                stretch = _Stretch()
+                stretches.put_nowait(stretch)
 
-    async def _commit(self, socket: WebSocket, audio: bytes, sample_rate: int, asked: dict[str, str]) -> None:
+    async def _serve(
+        self, socket: WebSocket, stretches: asyncio.Queue[_Stretch], sample_rate: int, asked: dict[str, str]
+    ) -> None:
+        """One stretch after the other: its partial transcripts, and the final one after its commit."""
+        while True:
+            stretch = await stretches.get()
+            partials = asyncio.create_task(self._tell_partials(socket, stretch, asked))
+            try:
+                await stretch.committed.wait()
+                await self._commit(socket, stretch, sample_rate, asked)
+            finally:
+                partials.cancel()
+                await asyncio.wait([partials])
+            if not partials.cancelled():
+                partials.result()
+
+    async def _tell_partials(self, socket: WebSocket, stretch: _Stretch, asked: dict[str, str]) -> None:
+        loop = asyncio.get_running_loop()
+        understood, lag = 0, self.lag
+        while lag is not None:
+            while (due := stretch.received_by(loop.time() - lag)) <= understood:
+                await stretch.next_due(understood, lag)
+            understood = due
+            text = (self.understand or self.hear)(bytes(stretch.audio[:due]), asked.get("language_code", ""))
+            if text and text != stretch.told:
+                stretch.told = text
+                await socket.send_json({"message_type": "partial_transcript", "text": text})
+            await asyncio.sleep(PARTIALS_EVERY_S)
+
+    async def _commit(self, socket: WebSocket, stretch: _Stretch, sample_rate: int, asked: dict[str, str]) -> None:
         assert socket.client is not None
+        audio = bytes(stretch.audio)
         record = RequestRecord(
             method="WEBSOCKET",
             path=socket.url.path,
@@ -108,9 +172,11 @@ class FakeScribe:
         elif isinstance(fault, Refuse):
             await _complain(socket, fault.code or REFUSALS.get(fault.status, "transcriber_error"), fault.message)
         else:
-            await self._answer(socket, record, fault, self.hear(audio, asked.get("language_code", "")))
+            await self._answer(socket, record, fault, stretch, self.hear(audio, asked.get("language_code", "")))
 
-    async def _answer(self, socket: WebSocket, record: RequestRecord, fault: Fault | None, text: str) -> None:
+    async def _answer(
+        self, socket: WebSocket, record: RequestRecord, fault: Fault | None, stretch: _Stretch, text: str
+    ) -> None:
         words, seconds = text.split(), self.seconds
         partials = [" ".join(words[: n + 1]) for n in range(len(words) - 1)]
         messages = [{"message_type": "partial_transcript", "text": partial} for partial in partials]
@@ -131,8 +197,37 @@ class FakeScribe:
                     await _complain(socket, str(fault.code), fault.message)
                     return
             record.sends()
-            await socket.send_json(message)
+            # What was told while the caller spoke is not taken back word by word.
+            if message["message_type"] == "committed_transcript" or len(message["text"]) > len(stretch.told):
+                await socket.send_json(message)
         record.finished.set()
+
+
+class _Stretch:
+    """The audio (s16le mono) between two commits, and when it came."""
+
+    def __init__(self) -> None:
+        self.audio = bytearray()
+        self.told = ""
+        self.committed = asyncio.Event()
+        self._came: list[tuple[float, int]] = []
+        self._more = asyncio.Event()
+
+    def add(self, chunk: bytes) -> None:
+        self.audio += chunk
+        self._came.append((asyncio.get_running_loop().time(), len(self.audio)))
+        self._more.set()
+
+    def received_by(self, moment: float) -> int:
+        """Bytes that were there at a moment of the loop's time."""
+        return next((length for at, length in reversed(self._came) if at <= moment), 0)
+
+    async def next_due(self, understood: int, lag: float) -> None:
+        """Wait until the audio after the first `understood` bytes has been there for `lag` s."""
+        while (at := next((at for at, length in self._came if length > understood), None)) is None:
+            self._more.clear()
+            await self._more.wait()
+        await asyncio.sleep(max(0.0, at + lag - asyncio.get_running_loop().time()))
 
 
 async def _complain(socket: WebSocket, kind: str, text: str) -> None:

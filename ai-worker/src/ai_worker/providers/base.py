@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 
 class ProviderError(Exception):
@@ -111,6 +111,38 @@ class SpeechToText(Protocol):
         ...
 
     async def aclose(self) -> None: ...
+
+
+OnText: TypeAlias = Callable[[int, str], None]
+"""Told the number of a stretch (from 0; every commit ends one) and all that is understood of it so far."""
+
+
+class LiveTranscription(Protocol):
+    """One caller, heard while they speak: stretch after stretch of audio, each ended by a commit."""
+
+    @property
+    def usable(self) -> bool:
+        """False once it hears nothing any more; `commit` says why."""
+        ...
+
+    def feed(self, pcm: bytes) -> None:
+        """The next audio of the stretch. Never waits and never raises; the audio is kept until it can be sent."""
+        ...
+
+    def commit(self) -> Awaitable[str]:
+        """End the stretch with what was fed by now; await the answer for its final words: that raises ProviderError."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class LiveSpeechToText(Protocol):
+    """What a SpeechToText can do besides when it hears audio as it is spoken."""
+
+    def open_live(self, sample_rate: int, *, language: str, on_text: OnText) -> LiveTranscription:
+        """Begin to listen; connecting goes on in the background. Parameters as for SpeechToText.transcribe."""
+        ...
 
 
 class LanguageModel(Protocol):

@@ -14,6 +14,9 @@ from ai_worker.providers.attempts import Attempts, Clock, Counts, Link
 from ai_worker.providers.base import (
     ChatMessage,
     LanguageModel,
+    LiveSpeechToText,
+    LiveTranscription,
+    OnText,
     ProviderDenied,
     ProviderError,
     ProviderRefused,
@@ -25,6 +28,7 @@ from ai_worker.providers.base import (
     ToolSpec,
     Transcript,
 )
+from ai_worker.providers.watched_live import WatchedLive
 from ai_worker.settings import Seam
 
 # A long utterance takes longer to transcribe: this much of its own length.
@@ -121,14 +125,25 @@ class SttChain(_Chain[SpeechToText]):
 
     seam = "stt"
 
-    async def transcribe(self, pcm: bytes, sample_rate: int, *, language: str) -> Transcript:
+    async def transcribe(self, pcm: bytes, sample_rate: int, *, language: str, last: str = "") -> Transcript:
+        """See SpeechToText.transcribe. The provider named `last` was late with this already: the others come first."""
         deadline = self._deadline + SECONDS_PER_SECOND_OF_AUDIO * len(pcm) / (2 * sample_rate)
-        attempts = self._attempts()
+        links = sorted(self._links, key=lambda link: link.provider.name == last)
+        attempts = self._with(links)._attempts()
         for attempt in attempts:
             with attempt:
                 async with attempt.within("the transcript", deadline):
                     return await attempt.provider.transcribe(pcm, sample_rate, language=_iso_639(language))
         raise attempts.error
+
+    def open_live(self, sample_rate: int, *, language: str, on_text: OnText) -> LiveTranscription | None:
+        """The preferred provider's, if it is not kept out and hears live; the deadline is for each commit's answer."""
+        now = self._clock()
+        link = next((link for link in self._links if link.breaker.state(now) == "closed"), None)
+        if link is None or not isinstance(link.provider, LiveSpeechToText):
+            return None
+        live = link.provider.open_live(sample_rate, language=_iso_639(language), on_text=on_text)
+        return WatchedLive(live, self._with([link])._attempts, self._deadline)
 
 
 class LlmChain(_Chain[LanguageModel]):

@@ -28,13 +28,15 @@ log = structlog.get_logger()
 class Suite:
     """A chain of providers for each seam; calls speak with `tts`, which is `voices` and what was prepared with them.
 
-    `speech` is what was prepared, by the order of the voices that it is for.
+    With `hears_live`, an STT that can is given the callers' speech as it is spoken. `speech` is what was prepared, by
+    the order of the voices that it is for.
     """
 
     stt: SttChain
     llm: LlmChain
     voices: TtsChain
     counts: Counts
+    hears_live: bool = True
     speech: dict[tuple[str, ...], PreparedSpeech] = field(default_factory=dict)
 
     @property
@@ -116,7 +118,7 @@ async def provider_suite(settings: WorkerSettings) -> AsyncIterator[Suite]:
         await _all(_warm(chain) for chain in (stt, llm, tts))
         # Not beside running calls: loading the local language model holds up everything else for most of a second.
         await _all(chain.warm_others() for chain in (stt, llm, tts))
-        yield Suite(stt, llm, tts, counts)
+        yield Suite(stt, llm, tts, counts, hears_live=settings.stt_live)
 
 
 async def _all(work: Iterable[Coroutine[Any, Any, None]]) -> None:
