@@ -50,7 +50,9 @@ class Plan:
     at_least: int = 200
     calls: int = 16
     turns: int = 5
+    model_rate: float = 0.35
     first_rate: float = 0.35
+    """Of the speech, by its first provider; `second_rate` by its second one."""
     second_rate: float = 0.15
     models: str = "openai,local"
 
@@ -121,7 +123,7 @@ def _providers(book: Codebook, seed: int, plan: Plan) -> tuple[FailingOpenAI, Fa
         hear=lambda pcm, language: heard, transcription_ms=STT_MS, speak=book.speak, first_byte_ms=FIRST_BYTE_MS
     )
     first, second = plan.first_rate, plan.second_rate
-    openai.faults = Faults(seed, "openai", {"llm": first, "stt": second, "tts": second})
+    openai.faults = Faults(seed, "openai", {"llm": plan.model_rate, "stt": second, "tts": second})
     elevenlabs.faults = Faults(seed, "elevenlabs", {"stt": first, "tts": first})
     return openai, elevenlabs
 

@@ -18,7 +18,9 @@ async def test_each_bench_measures(tmp_path: Path) -> None:
         barging = group.create_task(barge_in.run(barge_in.Plan(calls=2, interruptions=1), work=tmp_path / "barge-in"))
         failing = group.create_task(
             # Without the local model, which takes longer to load than all the rest.
-            chaos.run(chaos.Plan(1, calls=2, turns=1, first_rate=0.6, models="openai"), work=tmp_path / "chaos")
+            chaos.run(
+                chaos.Plan(1, calls=2, turns=1, model_rate=0, first_rate=0.6, models="openai"), work=tmp_path / "chaos"
+            )
         )
 
     ((_, measured),) = ((name, values) for name, values in ahead.result().details.items() if name.startswith("2 calls"))

@@ -54,6 +54,20 @@ def test_audio_that_ends_in_the_pause_holds_the_words_before_it() -> None:
     assert text == recogniser.hear(cut(pcm, begins - 0.3 * RATE, end + 0.2 * RATE), "en")
 
 
+def test_a_word_is_written_when_it_has_come_whole_while_more_is_to_come() -> None:
+    recogniser = Recogniser()
+    pcm, track, begins = sent(recogniser, TALK)
+    first, last = track.breaths[0].borders[0], track.breaths[0].borders[2]
+    start = begins - 0.3 * RATE
+    nearly = cut(pcm, start, begins + last[1] - 0.05 * (last[1] - last[0]))
+
+    assert recogniser.hear(nearly, "en").rstrip(".…, ") == "I would like"
+    assert recogniser.so_far(nearly, "en").rstrip(".…, ") == "I would"
+    assert recogniser.so_far(cut(pcm, start, begins + last[1]), "en").rstrip(".…, ") == "I would like"
+    assert recogniser.so_far(cut(pcm, start, begins + first[0]), "en") == ""
+    assert recogniser.so_far(pcm, "en") == recogniser.hear(pcm, "en")
+
+
 def test_audio_that_begins_late_holds_the_words_after_it() -> None:
     recogniser = Recogniser()
     pcm, track, begins = sent(recogniser, TALK)

@@ -25,7 +25,8 @@ class ElevenLabsTranscription:
     """A SpeechToText over wss://…/v1/speech-to-text/realtime, committed by hand after each utterance.
 
     A connection serves one utterance after the other, for one rate and language; up to 8 idle ones are kept. In place
-    of one that was lost, with an utterance that was cancelled or because the server closed it, a spare one is opened.
+    of one that was lost, with an utterance that was cancelled or because the server closed it, or that a call keeps for
+    itself to be heard live, a spare one is opened.
     `timeout` (s) is for the whole of a transcript, connecting included. Raises ValueError for a key that can't be sent.
     """
 
@@ -90,7 +91,10 @@ class ElevenLabsTranscription:
 
     async def _begin_live(self, key: _Key) -> ScribeSession:
         async with self._connections.until(self._deadline(), "the session", self._timeout):
-            return await self._take(key) or await self._open(key)
+            session = await self._take(key) or await self._open(key)
+        # The next call, or an utterance that has to be sent whole, is not to wait for a connection.
+        self._connections.renew()
+        return session
 
     async def _end_live(self, key: _Key, session: ScribeSession, reusable: bool) -> None:
         if reusable and session.usable and len(self._idle) < KEPT_IDLE:
