@@ -83,6 +83,7 @@ def test_dictation_is_waited_for_longest(text: str) -> None:
         ("en", "I watch TV.", OPTIONS.complete),
         ("en", "At nine p.m.", OPTIONS.complete),
         ("en", "I need 2 of them.", OPTIONS.complete),
+        ("en", "9.", OPTIONS.unclear),
         ("en", "My name is Miller, M-I-L-L-E-R.", OPTIONS.unclear),
         ("en", "It's on example.com.", OPTIONS.unclear),
         ("en", "I don't need all of that.", OPTIONS.complete),

@@ -37,6 +37,9 @@ def dictation(text: str, language: Language, *, asked: str = "") -> Dictation:
     nought = bool(tokens) and len(tokens[-1]) > 1 and tokens[-1].startswith("0")
     if one_by_one or nought or count >= 5 or (count and code) or (count >= 3 and len(tokens) == 1):
         return "probably whole" if count in language.phone_lengths else "under way"
+    if count and len(tokens) == 1:
+        # "Nine." is an answer, or the first of more.
+        return "probably whole"
     if address := _address(bare, tokens, language):
         return address
     if spelled := _spelled(tokens):

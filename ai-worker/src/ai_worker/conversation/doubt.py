@@ -6,11 +6,13 @@ from difflib import SequenceMatcher
 
 from ai_worker.conversation.context import Context
 from ai_worker.conversation.endpointing import is_backchannel, words
+from ai_worker.conversation.languages import language_of
 from ai_worker.conversation.mouth import Reply
 from ai_worker.conversation.utterance import Utterance
 
 # Of the words that are understood of an echo, so many are the bot's, in its order.
 _ECHOED = 0.8
+_LONGEST_QUESTION_BACK = 3
 
 
 class Doubt:
@@ -40,12 +42,13 @@ class Doubt:
     def echoed(self, text: str, utterance: Utterance) -> bool:
         """Whether the bot has just said that itself. A question back ("nine o'clock?") is the caller's."""
         heard = words(text)
-        if not utterance.over_bot or not heard or text.rstrip().endswith("?"):
+        if not utterance.over_bot or not heard:
+            return False
+        if len(heard) <= _LONGEST_QUESTION_BACK and text.rstrip().endswith("?"):
+            return False
+        if len(heard) == 1 and heard[0] in language_of(self._context.persona.language).objections:
             return False
         said = words(" ".join(segment.text for segment in self._context.history.latest_reply()))
-        if len(heard) == 1:
-            # A single word is the bot's only if nobody would interrupt with it.
-            return heard[0] in said and len(heard[0]) > 4
         blocks = SequenceMatcher(a=said, b=heard, autojunk=False).get_matching_blocks()
         return sum(block.size for block in blocks) >= _ECHOED * len(heard)
 

@@ -195,7 +195,7 @@ class Ear:
         if self.utterance:
             self._context.emit(StopListening())
         self.utterance = None
-        self._context.timers.cancel("monologue", "turn", "transcribing", "sound")
+        self._context.timers.cancel("monologue", "turn", "guess", "transcribing", "sound")
 
     def _listen(self, utterance: Utterance) -> None:
         self._context.emit(Listen(utterance.id, utterance.revision, utterance.from_ms))

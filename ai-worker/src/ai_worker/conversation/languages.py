@@ -20,6 +20,8 @@ class Language:
     """Those of them that may be the last word all the same, where the STT puts a full stop."""
     codes: frozenset[str] = frozenset()
     """What is dictated: after one of these, even a short number or two letters are the beginning of more."""
+    objections: frozenset[str] = frozenset()
+    """What somebody interrupts with in a single word, though the bot may have said it too."""
     backchannels: frozenset[str] = frozenset()
     """What people say to show that they listen; `backchannel_phrases`, in more words than one."""
     backchannel_phrases: frozenset[str] = frozenset()

@@ -56,7 +56,7 @@ class Listener:
         if self._line.leaving:
             return
         self._ear.started(event)
-        self._timers.cancel("turn", "silence", "transcribing", "interruption")
+        self._timers.cancel("turn", "guess", "silence", "transcribing", "interruption")
         if (utterance := self._ear.utterance) and speaks(self._speaker.reply):
             utterance.over_bot = True
         self._look_into_it(self._context.options.sound_without_end)
@@ -117,6 +117,11 @@ class Listener:
         if speaks(reply) and not self.bound and self._ear.speaking and self._doubt.interrupts(text, utterance):
             self._hush()
         self._guess_early()
+        if self._ear.speaking and words(text) and (reply is None or reply.paused):
+            # Said, and then no word more, though the sound goes on?
+            utterance.probed = utterance.partial
+            patience = self._ear.silence_needed(text) + self._context.options.unsure_silence
+            self._look_into_it(max(patience, self._context.options.sound_with_words))
 
     def _guess_early(self) -> None:
         """The caller pauses, and the words so far are a whole thought: the final ones will hardly be others."""
@@ -180,7 +185,13 @@ class Listener:
     def guess(self) -> None:
         """The turn ends in a moment, unless the caller goes on: the answer is begun meanwhile."""
         utterance = self._ear.utterance
-        if utterance and self._timers.running("turn") and self._context.now < self._ear.turn_ends_at(utterance):
+        if utterance is None or not self._timers.running("turn"):
+            return
+        ends_at, now = self._ear.turn_ends_at(utterance), self._context.now
+        if now < (begin := ends_at - self._context.options.guess_ahead):
+            # Whoever dictates will probably go on: no guess is wasted on each pause.
+            self._timers.set("guess", begin)
+        elif now < ends_at:
             self._speaker.guess(utterance.text)
 
     def turn_judged(self, event: ev.TurnJudged) -> None:

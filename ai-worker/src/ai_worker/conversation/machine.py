@@ -86,6 +86,7 @@ class Conversation:
         }
         self._on_timer: dict[str, Callable[[], None]] = {
             "turn": listener.turn_over,
+            "guess": listener.guess,
             "transcribing": lambda: listener.not_understood("no answer in time"),
             "monologue": self._ear.divide,
             "interruption": listener.no_words_yet,

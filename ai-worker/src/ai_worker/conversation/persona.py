@@ -82,12 +82,18 @@ class TurnTaking:
     """Speech that lasts this long is looked into: perhaps the caller has finished, and a television goes on."""
     sound_again: float = 2.5
     """Words to which none is added for this long, while the sound goes on, are all that the caller said."""
+    sound_with_words: float = 1.2
+    """Where the STT tells the words as they are spoken, none for this long are a silence, whatever else is heard;"""
+    unsure_silence: float = 0.5
+    """but that silence must be so much longer than one without a sound."""
     false_interruption: float = 1.5
     """Interrupted, and no words after this long: the bot goes on where it was cut."""
     guesses: int = 3
     """How often within one turn of the caller an answer is begun before the turn is over; 0 for never."""
     sounds_finished: float = 0.7
     """An audio model this sure of the end shortens the wait after unclear words; it is never asked alone."""
+    guess_ahead: float = 0.9
+    """A turn that ends later than this is not guessed at yet: the caller will probably go on."""
     late_answer: float = 1.0
     """A "yes" that ended no longer than this before the bot's last word answers it; an earlier one is a backchannel."""
     silence_prompt: float = 8.0
