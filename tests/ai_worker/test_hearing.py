@@ -20,13 +20,18 @@ def frames(hearing: Hearing, count: int, *, at: float = 100.0, fill: int = 1) ->
         hearing.receive(bytes([fill, 0]) * 160, at + position / 1000)
 
 
+def window(amplitude: int) -> bytes:
+    """32 ms of a tone at half the sample rate."""
+    return (amplitude.to_bytes(2, "little") + (-amplitude).to_bytes(2, "little", signed=True)) * 128
+
+
 def judged(hearing: Hearing, pattern: list[tuple[int, float]]) -> list[ev.Event]:
     """Windows of 32 ms: (how many, probability); pauses are left out."""
     found: list[ev.Event] = []
     at = 0
     for count, probability in pattern:
         for _ in range(count):
-            hearing.receive(bytes(512), 100.0 + at / 1000)
+            hearing.receive(window(1500 if probability == SPEECH else 0), 100.0 + at / 1000)
             found += [event for event in hearing.judge(at, probability) if not isinstance(event, ev.SpeechPaused)]
             at += 32
     return found
@@ -35,7 +40,7 @@ def judged(hearing: Hearing, pattern: list[tuple[int, float]]) -> list[ev.Event]
 def test_a_pause_is_told_before_the_end() -> None:
     hearing, found = Hearing(8000), []
     for index in range(40):
-        hearing.receive(bytes(512), 100.0 + index * 0.032)
+        hearing.receive(window(1500 if index < 20 else 0), 100.0 + index * 0.032)
         found += hearing.judge(index * 32, SPEECH if index < 20 else SILENCE)
     assert [type(event) for event in found[-2:]] == [ev.SpeechPaused, ev.SpeechStopped]
     assert found[-2] == ev.SpeechPaused(640)
@@ -101,7 +106,7 @@ def speech_that_is_believed_late(*, before: int, after: int) -> list[ev.Event]:
     hearing, found = Hearing(8000), []
     for index in range(50):
         loud = after if index >= 32 else before
-        hearing.receive((loud.to_bytes(2, "little") + (-loud).to_bytes(2, "little", signed=True)) * 128, 100.0)
+        hearing.receive(window(loud), 100.0)
         found += hearing.judge(index * 32, SPEECH if index >= 37 else SILENCE)
     return found
 
@@ -119,3 +124,16 @@ def test_where_the_line_is_loud_speech_begins_when_the_model_says_so() -> None:
     started = speech_that_is_believed_late(before=1000, after=1500)[0]
     assert isinstance(started, ev.SpeechStarted)
     assert started.start_ms == 37 * 32
+
+
+def test_the_end_of_speech_is_where_the_sound_ended_though_the_model_was_sure_for_longer() -> None:
+    hearing, found = Hearing(8000), []
+    for index in range(60):
+        loud = 1500 if 10 <= index < 40 else 5
+        hearing.receive(window(loud), 100.0)
+        found += hearing.judge(index * 32, SPEECH if 10 <= index < 42 else SILENCE)
+    paused, stopped = found[-2:]
+    assert paused == ev.SpeechPaused(40 * 32)
+    assert isinstance(stopped, ev.SpeechStopped)
+    assert stopped.end_ms == 40 * 32
+    assert stopped.silence_ms == 192

@@ -125,3 +125,12 @@ def test_an_answer_that_another_worker_published_has_no_hops() -> None:
     hops.started(Playback(11.0, "started", "1.4", arrived_at=10.9, sent_at=10.9, bus_ahead=0.0))
     assert hops.timed(TurnTimed(11.0, 2, {"turn_end": 500.0}, 900.0), 0.0).hops == {}
     assert Hops().timed(TurnTimed(11.0, 2, {}, None), 0.0) == TurnTimed(11.0, 2, {}, None)
+
+
+def test_what_was_sent_at_once_was_not_sent_before_it_was_there() -> None:
+    hops = Hops()
+    hops.spoke("s1", 100.5)
+    hops.started(Playback(100.54, "started", "s1", arrived_at=100.5, sent_at=100.5))
+    # The worker's clock is read a little later than the streamer's.
+    timed = hops.timed(TurnTimed(100.6, 1, {"turn_end": 490.0, "tts_first_byte": 500.3}, 540.0), None)
+    assert timed.stages == {"turn_end": 490.0, "tts_first_byte": 500.3, "first_audio_sent": 500.3}

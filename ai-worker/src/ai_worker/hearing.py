@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ai_worker.conversation import events as ev
 from ai_worker.vad import SpeechGate, SpeechPaused, SpeechStarted, SpeechStopped, VadSession
@@ -12,10 +13,11 @@ from callbus.pcm import FRAME_MS, bytes_in, duration_ms
 
 KEPT_MS = 60_000
 BARGE_IN_MS = 300
-# The onset of speech is looked for in so much audio before the first window that is surely speech, in such steps; what
-# the line sounds like in silence is known from the audio before that.
+# The onset of speech is looked for in so much audio before the first window that is surely speech, its end in the last
+# such windows, in such steps; what the line sounds like in silence is known from the audio before.
 ONSET_MS = 384
-ONSET_STEP_MS = 16
+END_MS = 96
+STEP_MS = 16
 NOISE_MS = 1500
 QUIETEST = 60.0
 """Amplitude (of 32767) below which nothing is a beginning, -55 dBFS; and by what factor speech is louder than noise."""
@@ -28,10 +30,11 @@ class Hearing:
     def __init__(self, sample_rate: int) -> None:
         self.sample_rate = sample_rate
         self.vad = VadSession(sample_rate)
-        self._gate = SpeechGate(find_onset=self._onset)
+        self._gate = SpeechGate(find_onset=self._onset, find_end=self._end)
         self._audio = bytearray()
         self._dropped = 0
         self._sustained = False
+        self._silence = 0.0
         # (position ms, streamer's clock) of the chunks that came lately.
         self._clock: deque[tuple[float, float]] = deque(maxlen=500)
 
@@ -65,18 +68,26 @@ class Hearing:
 
     def _onset(self, at_ms: int) -> int:
         """Where the sound at a position began: what came before it is at most as loud as this line is in silence."""
-        recent = self.cut(max(0, at_ms - NOISE_MS - ONSET_MS), at_ms)
-        step = bytes_in(ONSET_STEP_MS, self.sample_rate) // 2
-        samples = np.frombuffer(recent, "<i2").astype(np.float32)
-        steps = len(samples) // step
-        if not steps:
+        loudness = self._loudness(at_ms, ONSET_MS + NOISE_MS)
+        if not len(loudness):
             return at_ms
-        loudness = np.sqrt(np.mean(samples[len(samples) - steps * step :].reshape(steps, step) ** 2, axis=1))
-        silence = float(np.percentile(loudness, 20))
-        quiet = np.flatnonzero(loudness[-ONSET_MS // ONSET_STEP_MS :] < max(QUIETEST, LOUDER * silence))
-        before = min(steps, ONSET_MS // ONSET_STEP_MS)
-        sounding = before - 1 - int(quiet[-1]) if len(quiet) else before
-        return at_ms - sounding * ONSET_STEP_MS
+        self._silence = float(np.percentile(loudness, 20))
+        return at_ms - STEP_MS * _run_at_end(~self._quiet(loudness[-ONSET_MS // STEP_MS :]))
+
+    def _end(self, at_ms: int) -> int:
+        """Where the sound before a position ended."""
+        return at_ms - STEP_MS * _run_at_end(self._quiet(self._loudness(at_ms, END_MS)))
+
+    def _quiet(self, loudness: NDArray[np.float32]) -> NDArray[np.bool_]:
+        return loudness < max(QUIETEST, LOUDER * self._silence)
+
+    def _loudness(self, at_ms: int, length_ms: int) -> NDArray[np.float32]:
+        """Of the steps before a position, the last of which ends there."""
+        step = bytes_in(STEP_MS, self.sample_rate) // 2
+        samples = np.frombuffer(self.cut(max(0, at_ms - length_ms), at_ms), "<i2").astype(np.float32)
+        steps = len(samples) // step
+        whole = samples[len(samples) - steps * step :].reshape(steps, step)
+        return np.sqrt(np.mean(whole * whole, axis=1, dtype=np.float32), dtype=np.float32)
 
     def judge(self, at_ms: int, probability: float) -> list[ev.Event]:
         """What the next window means for the conversation."""
@@ -95,3 +106,9 @@ class Hearing:
             self._sustained = True
             found.append(ev.SpeechSustained())
         return found
+
+
+def _run_at_end(flags: NDArray[np.bool_]) -> int:
+    """How many of the last flags are set, one after the other."""
+    others = np.flatnonzero(~flags)
+    return len(flags) - 1 - int(others[-1]) if len(others) else len(flags)

@@ -55,7 +55,8 @@ class Hops:
             stages = {stage: round(ms + hops["in"], 1) for stage, ms in stages.items()}
         if started.sent_at is not None and turn.voice_to_voice_ms is not None:
             sent = turn.voice_to_voice_ms - (started.at - started.sent_at) * 1000
-            stages["first_audio_sent"] = round(max(0.0, sent), 1)
+            # Two clocks read to the millisecond: what follows at once must not seem to have come before.
+            stages["first_audio_sent"] = round(max(0.0, stages.get("tts_first_byte", 0.0), sent), 1)
         return replace(turn, stages=dict(sorted(stages.items(), key=lambda stage: stage[1])), hops=hops)
 
     def _hops(self, started: Playback, bus_ahead: float | None) -> dict[str, float]:

@@ -9,6 +9,7 @@ from ai_worker.vad.silero import WINDOW_MS
 
 _HYSTERESIS = 0.15
 _LONGEST_DIP_MS = 96  # a plosive's closure, or a window that the line's noise spoiled
+_LATEST_END_MS = 96  # by which the model may take what follows a sound for a part of it
 _FEWEST_WINDOWS = 2  # that are surely speech, however long the sound before them was
 
 
@@ -39,8 +40,9 @@ SpeechVerdict = SpeechStarted | SpeechPaused | SpeechStopped
 class SpeechGate:
     """One call's gate. Durations are in ms and count in whole windows of 32 ms, the nearest number of them.
 
-    The model is sure of a soft beginning only some windows late: `find_onset` says where the sound began of which the
-    window at the given media position is the first that is surely speech. Speech starts after `start_ms` since then,
+    The model is sure of a soft beginning only some windows late, and of an end too: `find_onset` says where the sound
+    began of which the window at the given media position is the first that is surely speech, `find_end` where the sound
+    ended that was surely speech up to a position. Speech starts after `start_ms` since then,
     two windows at or above `threshold` among them (once begun, `threshold - 0.15` keeps it going and dips of up to
     96 ms are bridged, uncounted), pauses after `pause_ms` below `threshold - 0.15`, and stops after `stop_ms`.
     """
@@ -53,10 +55,13 @@ class SpeechGate:
         pause_ms: int = 96,
         stop_ms: int = 200,
         find_onset: Callable[[int], int] = lambda at_ms: at_ms,
+        find_end: Callable[[int], int] = lambda at_ms: at_ms,
     ) -> None:
         self._enter = threshold
         self._stay = threshold - _HYSTERESIS
         self._find_onset = find_onset
+        self._find_end = find_end
+        self._end_found = False
         self._start_ms = _whole_windows(start_ms)
         self._fewest_ms = min(self._start_ms, _FEWEST_WINDOWS * WINDOW_MS)
         self._pause_ms = _whole_windows(pause_ms)
@@ -94,12 +99,17 @@ class SpeechGate:
                 self._onset_ms = max(self._last_speech_ms, min(at_ms, self._find_onset(at_ms)))
                 self._before_ms = at_ms - self._onset_ms
             self._last_speech_ms = end_ms
-            self._paused = False
+            self._paused = self._end_found = False
             self._speech_ms += WINDOW_MS
             if not self._speaking and self.speech_ms >= self._start_ms and self._speech_ms >= self._fewest_ms:
                 self._speaking = True
                 verdicts.append(SpeechStarted(self._onset_ms))
-        elif self._onset_ms is not None and self._is_over(end_ms):
+            return verdicts
+        if self._speaking and not self._end_found:
+            self._end_found = True
+            earliest = max(self._last_speech_ms - _LATEST_END_MS, self._onset_ms or 0)
+            self._last_speech_ms = min(self._last_speech_ms, max(earliest, self._find_end(self._last_speech_ms)))
+        if self._onset_ms is not None and self._is_over(end_ms):
             verdicts += self._close()
         elif self._speaking and not self._paused and end_ms - self._last_speech_ms >= self._pause_ms:
             self._paused = True
