@@ -87,7 +87,7 @@ def test_speech_is_announced_sustained_and_ended() -> None:
     assert isinstance(sustained, ev.SpeechSustained)
     assert isinstance(stopped, ev.SpeechStopped)
     assert stopped.end_ms == 960
-    assert 180 <= stopped.silence_ms <= 230
+    assert 150 <= stopped.silence_ms <= 230
     assert abs(stopped.ended_at - 100.96) < 0.04
 
 
@@ -136,4 +136,4 @@ def test_the_end_of_speech_is_where_the_sound_ended_though_the_model_was_sure_fo
     assert paused == ev.SpeechPaused(40 * 32)
     assert isinstance(stopped, ev.SpeechStopped)
     assert stopped.end_ms == 40 * 32
-    assert stopped.silence_ms == 192
+    assert stopped.silence_ms == 160

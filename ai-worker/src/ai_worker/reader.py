@@ -12,8 +12,12 @@ from callbus import keys, media
 from callbus.broker import Broker
 from callbus.errors import BadMessage, BusUnavailable
 
-PERIOD_S = 0.015
+SHORTEST_PERIOD_S = 0.002
+PERIOD_PER_CALL_S = 0.0004
+LONGEST_PERIOD_S = 0.015
 """Often enough to be no delay, seldom enough that many calls' chunks come in one answer."""
+BLOCK_MS = 50
+"""A call that is added waits no longer than this to be read."""
 
 log = structlog.get_logger()
 
@@ -52,10 +56,11 @@ class MediaReader:
                 await self._read()
             except BusUnavailable:
                 await asyncio.sleep(0.1)
-            await asyncio.sleep(max(0.0, PERIOD_S - (loop.time() - begun)))
+            period = min(LONGEST_PERIOD_S, SHORTEST_PERIOD_S + PERIOD_PER_CALL_S * len(self._calls))
+            await asyncio.sleep(max(0.0, begun + period - loop.time()))
 
     async def _read(self) -> None:
-        reply = await self._broker.read(self._positions, count=200)
+        reply = await self._broker.read(self._positions, count=200, block_ms=BLOCK_MS)
         heard: dict[str, tuple[CallTask, list[bytes]]] = {}
         for name, entries in reply.items():
             call = self._calls.get(name)

@@ -29,13 +29,13 @@ def test_a_pause_is_told_once_before_the_stop() -> None:
         (192, SpeechStarted(0)),
         (320 + 96, SpeechPaused(320)),
         (24 * WINDOW_MS + 96, SpeechPaused(24 * WINDOW_MS)),
-        (24 * WINDOW_MS + 192, SpeechStopped(24 * WINDOW_MS)),
+        (24 * WINDOW_MS + 160, SpeechStopped(24 * WINDOW_MS)),
     ]
 
 
 def test_speech_is_dated_from_its_onset_and_to_its_end() -> None:
     verdicts = feed(SpeechGate(), [0.0] * 10 + [0.9] * 30 + [0.0] * 20)
-    assert verdicts == [(320 + 192, SpeechStarted(320)), (1280 + 192, SpeechStopped(1280))]
+    assert verdicts == [(320 + 192, SpeechStarted(320)), (1280 + 160, SpeechStopped(1280))]
 
 
 def test_a_click_is_no_speech() -> None:
@@ -65,7 +65,7 @@ def test_between_the_thresholds_speech_goes_on_but_never_begins() -> None:
 
 def test_a_pause_shorter_than_the_stop_is_within_the_speech() -> None:
     gate = SpeechGate()
-    assert feed(gate, [0.9] * 10 + [0.0] * 5 + [0.9] * 10) == [(192, SpeechStarted(0))]
+    assert feed(gate, [0.9] * 10 + [0.0] * 4 + [0.9] * 10) == [(192, SpeechStarted(0))]
     assert gate.speech_ms == 20 * WINDOW_MS
 
 

@@ -53,7 +53,8 @@ class SpeechGate:
         threshold: float = 0.6,
         start_ms: int = 200,
         pause_ms: int = 96,
-        stop_ms: int = 200,
+        # With the window and the frame that are waited for, a pause is decided on 0.2 s after the sound at most.
+        stop_ms: int = 170,
         find_onset: Callable[[int], int] = lambda at_ms: at_ms,
         find_end: Callable[[int], int] = lambda at_ms: at_ms,
     ) -> None:
@@ -65,7 +66,8 @@ class SpeechGate:
         self._start_ms = _whole_windows(start_ms)
         self._fewest_ms = min(self._start_ms, _FEWEST_WINDOWS * WINDOW_MS)
         self._pause_ms = _whole_windows(pause_ms)
-        self._stop_ms = _whole_windows(stop_ms)
+        # At the window's end that is nearest, since the end of speech is known more finely than by windows.
+        self._stop_ms = max(WINDOW_MS, stop_ms - WINDOW_MS // 2)
         self._paused = False
         self._speaking = False
         self._onset_ms: int | None = None
