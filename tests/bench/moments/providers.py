@@ -48,7 +48,8 @@ def drawn(latency: tuple[float, float], what: str) -> float:
 def reply(messages: list[dict[str, Any]]) -> str:
     """The language model: a long answer to the question that sets the scene, a short one to everything else."""
     last = str(messages[-1].get("content") or "")
-    if last.endswith(SETUP):
+    # A guess is asked with partial words, which may lack the full stop.
+    if last.rstrip(".?!").endswith(SETUP.rstrip(".")):
         return LONG_ANSWER
     return random.Random(last).choice(SHORT_ANSWERS)
 

@@ -32,7 +32,7 @@ SHORTEST_COMMIT_S = 0.3
 LONGEST_CHUNK_S = 5.0
 PARTIAL_LAG_S = 0.15
 """The latency that ElevenLabs publishes for Scribe v2 Realtime."""
-PARTIALS_EVERY_S = 0.1
+PARTIALS_EVERY_S = 0.05
 REFUSALS = {401: "auth_error", 402: "quota_exceeded", 429: "rate_limited", 400: "invalid_request"}
 
 
