@@ -136,4 +136,4 @@ def test_the_end_of_speech_is_where_the_sound_ended_though_the_model_was_sure_fo
     assert paused == ev.SpeechPaused(40 * 32)
     assert isinstance(stopped, ev.SpeechStopped)
     assert stopped.end_ms == 40 * 32
-    assert stopped.silence_ms == 160
+    assert stopped.silence_ms == 192

@@ -7,6 +7,7 @@ import random
 import re
 from typing import Any
 
+from ai_worker.conversation import endpointing
 from bench.moments.clips import RATE, bot_clip, to_pcm
 from bench.moments.recogniser import Recogniser
 from support.fake_providers import FakeElevenLabs, FakeOpenAI, tone
@@ -48,10 +49,14 @@ def drawn(latency: tuple[float, float], what: str) -> float:
 def reply(messages: list[dict[str, Any]]) -> str:
     """The language model: a long answer to the question that sets the scene, a short one to everything else."""
     last = str(messages[-1].get("content") or "")
-    # A guess is asked with partial words, which may lack the full stop.
-    if last.rstrip(".?!").endswith(SETUP.rstrip(".")):
+    # A guess is asked with partial words, which may lack the full stop or a comma.
+    if _spoken(last)[-len(_spoken(SETUP)) :] == _spoken(SETUP):
         return LONG_ANSWER
     return random.Random(last).choice(SHORT_ANSWERS)
+
+
+def _spoken(text: str) -> list[str]:
+    return endpointing.words(text)
 
 
 class BotVoice:

@@ -10,6 +10,9 @@ from ai_worker.vad.silero import WINDOW_MS
 _HYSTERESIS = 0.15
 _LONGEST_DIP_MS = 96  # a plosive's closure, or a window that the line's noise spoiled
 _LATEST_END_MS = 96  # by which the model may take what follows a sound for a part of it
+# Whoever spoke just now goes on with as little as a short last word, which would not be enough to begin with.
+_GOES_ON_MS = 96
+_JUST_NOW_MS = 2500
 _FEWEST_WINDOWS = 2  # that are surely speech, however long the sound before them was
 
 
@@ -42,9 +45,9 @@ class SpeechGate:
 
     The model is sure of a soft beginning only some windows late, and of an end too: `find_onset` says where the sound
     began of which the window at the given media position is the first that is surely speech, `find_end` where the sound
-    ended that was surely speech up to a position. Speech starts after `start_ms` since then,
-    two windows at or above `threshold` among them (once begun, `threshold - 0.15` keeps it going and dips of up to
-    96 ms are bridged, uncounted), pauses after `pause_ms` below `threshold - 0.15`, and stops after `stop_ms`.
+    ended that was surely speech up to a position. Speech starts after `start_ms` since then, two windows at or above
+    `threshold` among them, or half of that soon after a stop (once begun, `threshold - 0.15` keeps it going and dips of
+    up to 96 ms are bridged, uncounted), pauses after `pause_ms` below `threshold - 0.15`, and stops after `stop_ms`.
     """
 
     def __init__(
@@ -53,8 +56,7 @@ class SpeechGate:
         threshold: float = 0.6,
         start_ms: int = 200,
         pause_ms: int = 96,
-        # With the window and the frame that are waited for, a pause is decided on 0.2 s after the sound at most.
-        stop_ms: int = 170,
+        stop_ms: int = 200,
         find_onset: Callable[[int], int] = lambda at_ms: at_ms,
         find_end: Callable[[int], int] = lambda at_ms: at_ms,
     ) -> None:
@@ -71,6 +73,7 @@ class SpeechGate:
         self._paused = False
         self._speaking = False
         self._onset_ms: int | None = None
+        self._stopped_ms: int | None = None
         self._last_speech_ms = 0
         self._speech_ms = 0
         self._before_ms = 0
@@ -103,7 +106,10 @@ class SpeechGate:
             self._last_speech_ms = end_ms
             self._paused = self._end_found = False
             self._speech_ms += WINDOW_MS
-            if not self._speaking and self.speech_ms >= self._start_ms and self._speech_ms >= self._fewest_ms:
+            enough = self._start_ms
+            if self._stopped_ms is not None and self._onset_ms - self._stopped_ms <= _JUST_NOW_MS:
+                enough = min(enough, _GOES_ON_MS)
+            if not self._speaking and self.speech_ms >= enough and self._speech_ms >= self._fewest_ms:
                 self._speaking = True
                 verdicts.append(SpeechStarted(self._onset_ms))
             return verdicts
@@ -124,6 +130,8 @@ class SpeechGate:
 
     def _close(self) -> list[SpeechVerdict]:
         stopped: list[SpeechVerdict] = [SpeechStopped(self._last_speech_ms)] if self._speaking else []
+        if self._speaking:
+            self._stopped_ms = self._last_speech_ms
         self._speaking = False
         self._onset_ms = None
         self._speech_ms = self._before_ms = 0
