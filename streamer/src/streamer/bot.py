@@ -65,11 +65,15 @@ class Bot:
         self._actions = old._actions
         self._fallback.begun = old._fallback.begun
 
-    async def begin(self, epoch: int, *, anew: bool) -> None:
-        """The call's hash was read: `epoch` is the fence. `anew` when Redis lost the call, and its epochs with it."""
-        self._epoch = epoch if anew else max(epoch, self._epoch)
-        self._latest = (0, 0) if anew else self._latest
-        self._commanded = self._commanded and not anew
+    def forget_workers(self) -> None:
+        """Redis lost the call, and its epochs with it: whoever claims it now counts from 1, and may speak at once."""
+        self._epoch = 0
+        self._latest = (0, 0)
+        self._commanded = False
+
+    async def begin(self, epoch: int) -> None:
+        """The call's hash was read: `epoch` is the fence."""
+        self._epoch = max(epoch, self._epoch)
         for action in self._actions.take_postponed():
             await self._act(action)
 

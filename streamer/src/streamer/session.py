@@ -226,7 +226,7 @@ class MediaSession:
             await self._note_metadata(self.call_id, self._metadata)
         await self._enter(self.call_id)
 
-    async def _enter(self, call_id: str, *, anew: bool = False) -> None:
+    async def _enter(self, call_id: str) -> None:
         context = self._context
         self.feed.open(call_id)
         entered = await joining.enter(
@@ -245,14 +245,15 @@ class MediaSession:
             self.state = "live"
         context.outbox.mark(self.feed)
         self._log.info("media connected", resumed=resumed, sample_rate=self._rate)
-        await self.bot.begin(entered.epoch, anew=anew)
+        await self.bot.begin(entered.epoch)
         await self._announce("connected", resumed=resumed, sample_rate=self._rate)
 
     def enter_again(self) -> None:
         """Redis doesn't know this call any more: it lost its data. Begin anew."""
         if self.call_id is not None and self._join_task.done() and not self._muted:
             self._log.warning("Redis has lost this call; entering it anew")
-            self._join_task = self._context.tasks.spawn(self._enter(self.call_id, anew=True))
+            self.bot.forget_workers()
+            self._join_task = self._context.tasks.spawn(self._enter(self.call_id))
 
     def supersede(self, *, tell: bool) -> None:
         """Another session has the call: leave it without ending it. `tell` its worker what was cut by that."""
