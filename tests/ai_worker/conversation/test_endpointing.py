@@ -68,8 +68,8 @@ def test_dictation_is_waited_for_longest(text: str) -> None:
     ("language", "text", "silence"),
     [
         ("en", "My number is 212 555 0143.", OPTIONS.unclear),
-        ("en", "john at example dot com.", OPTIONS.unclear),
-        ("en", "john@example.com", OPTIONS.unclear),
+        ("en", "john at example dot com.", OPTIONS.complete),
+        ("en", "john@example.com", OPTIONS.complete),
         ("en", "I am 25.", OPTIONS.complete),
         ("en", "In 2024.", OPTIONS.complete),
         ("en", "I have two.", OPTIONS.complete),
@@ -85,7 +85,13 @@ def test_dictation_is_waited_for_longest(text: str) -> None:
         ("en", "I need 2 of them.", OPTIONS.complete),
         ("en", "9.", OPTIONS.unclear),
         ("en", "My name is Miller, M-I-L-L-E-R.", OPTIONS.unclear),
-        ("en", "It's on example.com.", OPTIONS.unclear),
+        ("en", "john@example.co", OPTIONS.unclear),
+        ("en", "john@example.shop", OPTIONS.unclear),
+        ("en", "It expires in 09 27.", OPTIONS.complete),
+        ("en", "My zip is 100", OPTIONS.dictating),
+        ("en", "My zip is 10001.", OPTIONS.complete),
+        ("fr", "Le code postal est 69 002", OPTIONS.complete),
+        ("en", "It's on example.com.", OPTIONS.complete),
         ("en", "I don't need all of that.", OPTIONS.complete),
         ("en", "What would I need that for", OPTIONS.incomplete),
         ("fr", "Mon numéro de dossier est le 47.", OPTIONS.dictating),
@@ -95,7 +101,7 @@ def test_dictation_is_waited_for_longest(text: str) -> None:
         ("fr", "zéro six douze trente-quatre", OPTIONS.dictating),
         ("fr", "zéro six douze trente-quatre cinquante-six soixante-dix-huit", OPTIONS.unclear),
         ("fr", "jean point dupont arobase orange", OPTIONS.dictating),
-        ("fr", "jean point dupont arobase orange point fr", OPTIONS.unclear),
+        ("fr", "jean point dupont arobase orange point fr", OPTIONS.complete),
         ("fr", "Je voudrais un livre et", OPTIONS.incomplete),
         ("fr", "Je voudrais un livre.", OPTIONS.complete),
         ("fr", "Je n'en veux pas", OPTIONS.unclear),
@@ -123,12 +129,28 @@ def test_it_knows_the_agents_language(language: str, text: str, silence: float) 
         ("en", "Please tell me your 4-digit code.", "I don't have it.", OPTIONS.complete),
         ("fr", "Quels sont les six chiffres ?", "47 29 18", OPTIONS.complete),
         ("en", "What is your order number?", "472918.", OPTIONS.dictating),
+        ("en", "When does it expire?", "03 27", OPTIONS.complete),
     ],
 )
 def test_whoever_was_asked_for_so_many_digits_has_finished_after_them(
     language: str, asked: str, text: str, silence: float
 ) -> None:
     assert silence_needed(text, OPTIONS, language=language, asked=asked) == silence
+
+
+@pytest.mark.parametrize(
+    ("pauses", "silence"),
+    [
+        ((), OPTIONS.dictating),
+        ((0.4,), OPTIONS.dictating),
+        ((0.4, 0.5), OPTIONS.dictating_soonest),
+        ((0.4, 0.8, 0.5), 1.6),
+        ((0.5, 1.4), OPTIONS.dictating),
+    ],
+)
+def test_a_dictation_has_a_rhythm_that_tells_when_it_is_over(pauses: tuple[float, ...], silence: float) -> None:
+    assert silence_needed("It is 4 7 2", OPTIONS, pauses=pauses) == pytest.approx(silence)
+    assert silence_needed("It is for two people.", OPTIONS, pauses=pauses) == OPTIONS.complete
 
 
 def test_words_without_an_end_are_given_a_little_more_time() -> None:

@@ -96,7 +96,7 @@ def test_the_model_that_still_writes_is_stopped_when_the_caller_goes_on() -> Non
 def test_pauses_without_end_do_not_cost_a_request_each() -> None:
     world = library(guesses=2).until_turn()
     for index in range(6):
-        world.caller.say("four seven two", after=index * 2.5)
+        world.caller.say("and then there was a", after=index * 2.5)
     world.until(lambda: bool(world.caller_said))
     assert kinds(world, act.Guessed) == [act.Guessed(used=False)] * 2
     assert len(world.thoughts) == 3

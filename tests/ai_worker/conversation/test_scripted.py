@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ai_worker.agent_fields import Misplaced
@@ -33,6 +33,7 @@ def test_marked_parts_are_sentences_of_their_own(text: str, expected: list[Sente
     assert sentences(text) == expected
 
 
+@example("><<>>>Hello there. ")
 @given(texts)
 def test_marks_are_never_said_and_nothing_else_is_lost(text: str) -> None:
     if misplaced_mark(text):

@@ -82,6 +82,19 @@ def test_speech_may_begin_with_a_clause_but_goes_on_with_sentences() -> None:
     assert splitter.flush() == ["Short."]
 
 
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("Of course. I will do that.", ["Of course."]),
+        ("Thank you, I have written that down.", ["Thank you,"]),
+        ("No, we are closed. I am sorry.", ["No, we are closed."]),
+        ("Dr. Ho, in room 12.", []),
+    ],
+)
+def test_a_short_clause_is_enough_to_begin_with_but_not_a_single_short_word(text: str, first: list[str]) -> None:
+    assert SentenceSplitter().feed(text)[:1] == first
+
+
 def test_a_run_on_text_is_cut_between_words() -> None:
     text = "word " * 200
     pieces = split_sentences(text)

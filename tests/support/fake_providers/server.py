@@ -49,6 +49,8 @@ class FakeServer:
         """The connections that requests came over, by the client's address."""
         self.opened_at: dict[tuple[str, int], float] = {}
         """When each connection was opened, whatever came over it; s of the monotonic clock."""
+        self.answered: set[tuple[str, int]] = set()
+        """The connections over which a request was answered to its end, whatever it was, or that became WebSockets."""
         self.app = FastAPI(openapi_url=None)
         self._faults: deque[Fault] = deque()
         self._address = (host, port)
@@ -180,12 +182,20 @@ class FakeServer:
                 _transport(connection).abort()
 
     def _watched_protocol(self) -> type[asyncio.Protocol]:
-        opened_at = self.opened_at
+        opened_at, answered = self.opened_at, self.answered
 
         class Watched(H11Protocol):
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 super().connection_made(transport)
                 opened_at[_peer(self)] = time.monotonic()
+
+            def on_response_complete(self) -> None:
+                answered.add(_peer(self))
+                super().on_response_complete()
+
+            def handle_websocket_upgrade(self, event: Any) -> None:
+                answered.add(_peer(self))
+                super().handle_websocket_upgrade(event)
 
         return Watched
 

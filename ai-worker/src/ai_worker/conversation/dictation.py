@@ -32,7 +32,10 @@ def dictation(text: str, language: Language, *, asked: str = "") -> Dictation:
     count, one_by_one = _digits(tokens, language)
     if count and (wanted := _wanted(asked, language)):
         return "whole" if count >= wanted else "under way"
-    code = not language.codes.isdisjoint([*_words(asked), *tokens])
+    named = {*_words(asked), *tokens}
+    if count in language.lengths and not language.lengths[count].isdisjoint(named):
+        return "whole"
+    code = not language.codes.isdisjoint(named)
     # A short number that somebody says in one go tells how many, or when; but not in a code, or after a nought.
     nought = bool(tokens) and len(tokens[-1]) > 1 and tokens[-1].startswith("0")
     if one_by_one or nought or count >= 5 or (count and code) or (count >= 3 and len(tokens) == 1):
@@ -85,7 +88,7 @@ def _wanted(asked: str, language: Language) -> int:
 
 def _address(bare: str, tokens: list[str], language: Language) -> Dictation | None:
     if _WHOLE_ADDRESS.search(bare):
-        return "probably whole"
+        return _ended_with(bare.rpartition(".")[2].lower(), "probably whole")
     if _ADDRESS.search(bare):
         return "under way"
     last = tokens[-1] if tokens else ""
@@ -93,13 +96,20 @@ def _address(bare: str, tokens: list[str], language: Language) -> Dictation | No
         return "under way"
     if _DOTTED.search(last):
         # "sarah.miller" goes on with an at; "example.com" is whole.
-        return "probably whole" if last.rpartition(".")[2] in _TOP_LEVEL else "under way"
+        return _ended_with(last.rpartition(".")[2])
     before = tokens[-2] if len(tokens) > 1 else ""
     if before in language.dot:
-        return "probably whole" if last in _TOP_LEVEL else "under way"
+        return _ended_with(last)
     # "at" alone is too common a word: "at noon", "at home".
     said_at = before in language.at and (last in _MAIL_HOSTS or (before != "at") or bool(_MAIL.search(bare)))
     return "under way" if said_at else None
+
+
+def _ended_with(name: str, otherwise: Dictation = "under way") -> Dictation:
+    """What a dot and this name make of an address: nothing goes on after "dot com", something may after "dot co"."""
+    if name in _TOP_LEVEL:
+        return "probably whole" if name == "co" else "whole"
+    return otherwise
 
 
 def _spelled(tokens: list[str]) -> str:

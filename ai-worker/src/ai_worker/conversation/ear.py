@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ai_worker.conversation.actions import PROBE, Listen, StopListening, Transcribe
 from ai_worker.conversation.context import Context
-from ai_worker.conversation.endpointing import silence_needed, words
+from ai_worker.conversation.endpointing import is_dictating, silence_needed, words
 from ai_worker.conversation.events import Partial, SpeechStarted, SpeechStopped, Transcribed, TurnJudged
 from ai_worker.conversation.utterance import Utterance
 
@@ -70,6 +70,8 @@ class Ear:
             now = self._context.now - event.speech_ms / 1000
             utterance = Utterance(self._count, event.start_ms, max(0, event.start_ms - pre_roll), now)
         else:
+            if is_dictating(utterance.text_so_far, language=self._language, asked=self._asked):
+                utterance.pauses.append((event.start_ms - utterance.end_ms) / 1000)
             if utterance.end_ms - utterance.from_ms >= self._options.longest_part * 500:
                 self._keep_part(utterance)
                 utterance.from_ms = max(utterance.end_ms, event.start_ms - pre_roll)
@@ -170,12 +172,12 @@ class Ear:
 
     def silence_needed(self, text: str) -> float:
         """How long (s) the caller must be silent after this text for the turn to be over."""
-        context = self._context
         return silence_needed(
             text,
             self._options.endpointing,
-            language=context.persona.language,
-            asked=context.history.last_heard,
+            language=self._language,
+            asked=self._asked,
+            pauses=self.utterance.pauses if self.utterance else (),
         )
 
     def turn_ends_at(self, utterance: Utterance) -> float:
@@ -196,6 +198,14 @@ class Ear:
             self._context.emit(StopListening())
         self.utterance = None
         self._context.timers.cancel("monologue", "turn", "guess", "transcribing", "sound")
+
+    @property
+    def _language(self) -> str:
+        return self._context.persona.language
+
+    @property
+    def _asked(self) -> str:
+        return self._context.history.last_heard
 
     def _listen(self, utterance: Utterance) -> None:
         self._context.emit(Listen(utterance.id, utterance.revision, utterance.from_ms))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ai_worker.conversation.dictation import dictation
 from ai_worker.conversation.languages import language_of
 
 _WORD = re.compile(r"[\w'’-]+")
+_RHYTHM = 2
+"""So many pauses show how long the next one may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,8 @@ class EndpointingOptions:
     unclear: float = 0.9
     incomplete: float = 1.6
     dictating: float = 2.2
+    dictating_soonest: float = 1.2
+    """Of somebody who dictates with short pauses: twice the longest of them, and at least this."""
     longest: float = 3.0
 
 
@@ -35,21 +40,31 @@ def is_backchannel(text: str, language: str = "en") -> bool:
     )
 
 
-def silence_needed(text: str, options: EndpointingOptions, *, language: str = "en", asked: str = "") -> float:
+def silence_needed(
+    text: str, options: EndpointingOptions, *, language: str = "en", asked: str = "", pauses: Sequence[float] = ()
+) -> float:
     """How long (s) the caller must have been silent after `text` for the turn to be over; never above `longest`.
 
-    `asked` is what the bot said before: whoever was asked for six digits has finished after the sixth.
+    `asked` is what the bot said before: whoever was asked for six digits has finished after the sixth. `pauses` (s) are
+    those that the caller has made in this dictation: it has a rhythm, and two pauses show it.
     """
-    return min(options.longest, _silence(text.strip(), options, language, asked))
+    return min(options.longest, _silence(text.strip(), options, language, asked, pauses))
 
 
-def _silence(text: str, options: EndpointingOptions, language: str, asked: str) -> float:
+def is_dictating(text: str, *, language: str = "en", asked: str = "") -> bool:
+    """Whether the caller is in the middle of a number, a spelling or an address."""
+    return dictation(text.strip(), language_of(language), asked=asked) == "under way"
+
+
+def _silence(text: str, options: EndpointingOptions, language: str, asked: str, pauses: Sequence[float]) -> float:
     known, spoken = language_of(language), words(text)
     if not spoken:
         return options.unclear
     match dictation(text, known, asked=asked):
         case "under way":
-            return options.dictating
+            if len(pauses) < _RHYTHM:
+                return options.dictating
+            return min(options.dictating, max(options.dictating_soonest, 2 * max(pauses)))
         case "probably whole":
             return options.unclear
         case "whole":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
@@ -37,6 +38,8 @@ class Language:
     """What digits are called when somebody is asked for them."""
     phone_lengths: frozenset[int] = frozenset()
     """Digits of a whole telephone number, as people dictate theirs."""
+    lengths: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    """What always has so many digits, by their number: a card's month and year of expiry, a postcode."""
 
 
 def language_of(code: str) -> Language:
@@ -51,6 +54,7 @@ def _languages() -> dict[str, Language]:
         code: Language(
             backchannel_phrases=frozenset(lists.pop("backchannel_phrases", ())),
             phone_lengths=frozenset(lists.pop("phone_lengths", ())),
+            lengths={length: frozenset(words.split()) for length, words in lists.pop("lengths", {}).items()},
             units=tuple(lists.pop("units", "").split()),
             **{name: frozenset(words.split()) for name, words in lists.items()},
         )

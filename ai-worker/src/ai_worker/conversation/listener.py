@@ -16,6 +16,9 @@ from ai_worker.conversation.stages import Stages
 from ai_worker.conversation.takeover import TakeOver
 from ai_worker.conversation.voicemail import Voicemail
 
+_LONGER_THAN_USUAL = 1.25
+"""A pause so much longer than the caller's longest one in this dictation is probably its end."""
+
 
 class Listener:
     """`on_turn` takes a turn of the caller (its text, its beginning and end by the streamer's clock); `on_nothing` is
@@ -188,8 +191,9 @@ class Listener:
         if utterance is None or not self._timers.running("turn"):
             return
         ends_at, now = self._ear.turn_ends_at(utterance), self._context.now
-        if now < (begin := ends_at - self._context.options.guess_ahead):
-            # Whoever dictates will probably go on: no guess is wasted on each pause.
+        # Whoever dictates will probably go on: no guess is wasted on each pause.
+        usual = utterance.stopped_at + _LONGER_THAN_USUAL * max(utterance.pauses, default=0.0)
+        if now < (begin := max(usual, ends_at - self._context.options.guess_ahead)):
             self._timers.set("guess", begin)
         elif now < ends_at:
             self._speaker.guess(utterance.text)

@@ -35,7 +35,9 @@ def protect(text: str) -> str:
 
 def plain(text: str) -> str:
     """The text without its marks."""
-    return _MARK.sub("", text)
+    while _MARK.search(text):  # what is left on both sides of one may be another
+        text = _MARK.sub("", text)
+    return text
 
 
 def misplaced_mark(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 MIN_CHARS = 20
+FIRST_MIN_CHARS = 8
+"""Of a first piece that may be a clause: "Of course." is worth being said while the rest is still being written."""
 MAX_CHARS = 220
 
 _ABBREVIATIONS = frozenset("mr mrs ms dr st no vs etc e.g i.e a.m p.m prof sr jr approx".split())
@@ -40,10 +42,11 @@ class SentenceSplitter:
 
     def _cut(self) -> int | None:
         # The earliest end that will do, within MAX_CHARS: so it doesn't matter in which pieces the text comes.
-        for match in (_ANY_END if self._first else _SENTENCE_END).finditer(self._pending):
+        end, least = (_ANY_END, FIRST_MIN_CHARS) if self._first else (_SENTENCE_END, MIN_CHARS)
+        for match in end.finditer(self._pending):
             if match.end() > MAX_CHARS:
                 break
-            if len(_spoken(self._pending[: match.end()])) >= MIN_CHARS and not self._abbreviated(match.start()):
+            if len(_spoken(self._pending[: match.end()])) >= least and not self._abbreviated(match.start()):
                 return match.end()
         if len(self._pending) > MAX_CHARS:
             # A run-on answer is cut between words rather than kept from the caller.

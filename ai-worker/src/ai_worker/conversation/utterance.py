@@ -13,7 +13,7 @@ class Utterance:
     revision, `words` those of the latest revision: None as long as they are awaited. `stopped_at` is the end of the
     last speech by the worker's clock, `ended_at` the same by the streamer's. `partial` is what the STT understands so
     far of what comes after the parts, `probed` what it understood when it was last asked in the middle of it.
-    `over_bot` says that it began while the bot was heard; a `doubtful` one is the rest of a sound that goes on after
+    `pauses` (s) are those in a number, a spelling or an address that is being dictated. `over_bot` says that it began while the bot was heard; a `doubtful` one is the rest of a sound that goes on after
     the caller has finished, as long as there are no words in it.
     """
 
@@ -27,6 +27,7 @@ class Utterance:
     ended_at: float = 0.0
     words: str | None = None
     parts: dict[int, str | None] = field(default_factory=dict)
+    pauses: list[float] = field(default_factory=list)
     backchannel: bool = False
     sounds_finished: bool = False
     partial: str = ""
