@@ -1,11 +1,15 @@
-"""One streamer process with a Redis of its own for all tests that don't stop or starve it."""
+"""One streamer process with a Redis of its own for all tests that don't stop or starve it, and the way into it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+from websockets.asyncio.client import ClientConnection, connect
 
 from callbus.broker import Broker
 from devstack.embedded_redis import embedded_redis
@@ -45,6 +49,24 @@ async def bus(own_redis: str) -> AsyncIterator[Broker]:
         yield broker
     finally:
         await broker.aclose()
+
+
+@pytest.fixture
+def call_id(request: pytest.FixtureRequest) -> str:
+    return f"{request.node.name[:60].strip('_').replace('[', '.').replace(']', '')}-{time.time_ns() % 10**9}"
+
+
+@pytest.fixture
+def dial(running: Streamer) -> Callable[..., Any]:
+    """Open a media connection."""
+
+    @asynccontextmanager
+    async def open_(call_id: str | None = None, query: str = "") -> AsyncIterator[ClientConnection]:
+        path = f"/ws/{call_id}" if call_id else "/ws"
+        async with connect(running.url(f"{path}?token={TOKEN}{query}"), max_size=None) as client:
+            yield client
+
+    return open_
 
 
 async def _keys_without_ttl(url: str) -> list[bytes]:

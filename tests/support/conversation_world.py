@@ -6,7 +6,6 @@ Nothing sleeps: `run` moves the time from one thing that happens to the next. Wh
 
 from __future__ import annotations
 
-import dataclasses
 import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -22,7 +21,8 @@ from ai_worker.providers.base import ChatMessage
 from callbus import transcript
 from support.conversation_caller import Caller
 from support.conversation_line import Speech, Streamer, Wire
-from support.conversation_providers import Answer, Brain, Latency, Transcriber, Voice
+from support.conversation_providers import Answer, Latency
+from support.conversation_worker import Worker
 
 START = 10_000.0
 TAKEOVER_S = 3.0
@@ -40,22 +40,6 @@ def _some_answer(_messages: tuple[ChatMessage, ...]) -> Answer:
 
 def _well(_request: object) -> Literal["ok"]:
     return "ok"
-
-
-@dataclass(slots=True)
-class Worker:
-    """One worker's share of the call: its conversation, and its providers' work under way."""
-
-    conversation: Conversation
-    voice: Voice
-    brain: Brain
-    ear: Transcriber
-    past: int
-    read_up_to: int
-    dead: bool = False
-
-    def lives(self) -> bool:
-        return not self.dead
 
 
 @dataclass
@@ -167,9 +151,9 @@ class World:
         if self._queue and self._queue[0][0] <= self.now:
             heapq.heappop(self._queue)[2]()
         else:
-            self._tell(self.worker, ev.Tick())
+            self.worker.tell(ev.Tick())
 
-    # --- the worker
+    # --- the workers
 
     @property
     def worker(self) -> Worker:
@@ -187,69 +171,21 @@ class World:
     def _claim(self) -> None:
         takeover = bool(self.workers)
         history = History.rebuilt(self.entries)
-        epoch = len(self.workers) + 1
-        conversation = Conversation(self.persona, self.options, history=history, prefix=str(epoch))
-        tell = self._teller(len(self.workers))
+        conversation = Conversation(self.persona, self.options, history=history, prefix=str(len(self.workers) + 1))
         after = int(history.resume_from or -1)
-        worker = Worker(
-            conversation,
-            Voice(self, tell),
-            Brain(self, tell),
-            Transcriber(self, tell),
-            past=len(self._in_stream) - 1 if takeover else -1,
-            read_up_to=after,
-        )
+        worker = Worker(self, conversation, past=len(self._in_stream) - 1 if takeover else -1, read_up_to=after)
         self.workers.append(worker)
         if takeover:
             self.command(self.streamer.take_over)
-        tell(ev.Begin(self.now - START))
+        worker.tell(ev.Begin(self.now - START))
         for index in range(after + 1, worker.past + 1):
             self._read(index)
 
-    def _teller(self, number: int) -> Callable[[ev.Event], None]:
-        return lambda event: self._tell(self.workers[number], event)
-
-    def _tell(self, worker: Worker, event: ev.Event) -> None:
-        if not worker.lives() or self.finish:
-            return
-        for action in worker.conversation.handle(event, self.now):
-            self.actions.append((self.now, action))
-            self._carry_out(worker, action)
-            if not worker.lives():
-                return
-        assert self.finish or worker.conversation.next_wake is not None, "it waits for nothing"
-
-    def _carry_out(self, worker: Worker, action: act.Action) -> None:
-        match action:
-            case act.Write(entry):
-                if isinstance(entry, transcript.CallerSaid):
-                    entry = dataclasses.replace(entry, in_id=str(worker.read_up_to))
-                self.entries.append(entry)
-                if len(self.entries) in self.crashes:
-                    self.crash()
-            case act.Say():
-                worker.voice.say(action)
-            case act.StopSpeaking():
-                worker.voice.stop()
-                self.command(self.streamer.break_)
-            case act.Prepare():
-                worker.voice.prepare(action.text)
-            case act.Unprepare():
-                worker.voice.unprepare()
-            case act.Think():
-                worker.brain.think(action)
-            case act.StopThinking():
-                worker.brain.stop(action.reply)
-            case act.Transcribe():
-                worker.ear.transcribe(action)
-            case act.Listen():
-                worker.ear.listen(action)
-            case act.StopListening():
-                worker.ear.stop_listening()
-            case act.Act():
-                self.command(lambda: self.streamer.act(action.action_id, action.kind, action.argument))
-            case act.Finish():
-                self.finish = action
+    def write(self, entry: transcript.Entry) -> None:
+        """A worker adds this to the transcript; it may be its last."""
+        self.entries.append(entry)
+        if len(self.entries) in self.crashes:
+            self.crash()
 
     # --- the bus
 
@@ -263,13 +199,7 @@ class World:
         self.later(self.latency.bus, lambda: self._read(index))
 
     def _read(self, index: int) -> None:
-        worker, event = self.worker, self._in_stream[index]
-        if not worker.lives() or index <= worker.read_up_to:
-            return
-        worker.read_up_to = index
-        if index <= worker.past and isinstance(event, ev.Played) and event.state == "idle":
-            return
-        self._tell(worker, event)
+        self.worker.read(index, self._in_stream[index])
 
     # --- what became of it
 

@@ -1,4 +1,4 @@
-"""The fake providers' servers, and the check that a provider leaves nothing behind."""
+"""The fake providers' servers, a caller heard live by one, and the check that a provider leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from support.fake_providers import FakeElevenLabs, FakeOpenAI
+from support.live_talk import Talk
 
 
 @pytest.fixture(autouse=True)
@@ -34,3 +35,10 @@ async def openai_server(nothing_left: None) -> AsyncIterator[FakeOpenAI]:
 async def elevenlabs_server(nothing_left: None) -> AsyncIterator[FakeElevenLabs]:
     async with FakeElevenLabs() as server:
         yield server
+
+
+@pytest.fixture
+async def talk(elevenlabs_server: FakeElevenLabs) -> AsyncIterator[Talk]:
+    talk = Talk(elevenlabs_server)
+    yield talk
+    await talk.aclose()

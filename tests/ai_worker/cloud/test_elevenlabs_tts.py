@@ -11,9 +11,7 @@ import pytest
 from ai_worker.providers.base import ProviderError, ProviderRefused, ProviderTimeout
 from ai_worker.providers.elevenlabs_tts import ElevenLabsSpeech
 from support.fake_providers import FakeElevenLabs, Fault, HoldAfter, Refuse, tone
-from support.speech_stream import audio, next_audio
-
-SENTENCE = "Good morning, what can I do for you?"
+from support.speech_stream import SENTENCE, audio, next_audio, spoken
 
 
 @pytest.fixture
@@ -21,12 +19,6 @@ async def speech(elevenlabs_server: FakeElevenLabs) -> AsyncIterator[ElevenLabsS
     provider = ElevenLabsSpeech(api_key=elevenlabs_server.api_key, base_url=elevenlabs_server.base_url)
     yield provider
     await provider.aclose()
-
-
-async def spoken(
-    speech: ElevenLabsSpeech, text: str = SENTENCE, *, rate: int = 8000, voice: str = "", language: str = "en"
-) -> list[bytes]:
-    return await audio(speech.stream(text, sample_rate=rate, voice=voice, language=language))
 
 
 async def failure_of(server: FakeElevenLabs, *faults: Fault, **settings: float) -> ProviderError:

@@ -12,8 +12,7 @@ import pytest
 from ai_worker.providers.base import ProviderError, ProviderRefused
 from ai_worker.providers.openai_tts import OpenAiSpeech
 from support.fake_providers import FakeOpenAI, Fault, HoldAfter, Refuse, tone
-
-SENTENCE = "Good morning, what can I do for you?"
+from support.speech_stream import SENTENCE, audio, spoken
 
 
 @pytest.fixture
@@ -21,12 +20,6 @@ async def speech(openai_server: FakeOpenAI) -> AsyncIterator[OpenAiSpeech]:
     provider = OpenAiSpeech(api_key=openai_server.api_key, base_url=openai_server.base_url)
     yield provider
     await provider.aclose()
-
-
-async def spoken(
-    speech: OpenAiSpeech, text: str = SENTENCE, *, rate: int = 8000, voice: str = "", language: str = "en"
-) -> list[bytes]:
-    return [chunk async for chunk in speech.stream(text, sample_rate=rate, voice=voice, language=language)]
 
 
 async def failure_of(server: FakeOpenAI, *faults: Fault, **settings: object) -> ProviderError:
@@ -109,7 +102,7 @@ async def test_audio_comes_before_the_next_is_sent(openai_server: FakeOpenAI, sp
         assert len(first) >= 2 * 8 * 17  # the filter holds back 2.5 ms
         assert openai_server.requests[0].pieces_sent == 1
         go_on.set()
-        rest = [chunk async for chunk in stream]
+        rest = await audio(stream)
     assert off(first + b"".join(rest), SENTENCE, 8000) < 80
 
 

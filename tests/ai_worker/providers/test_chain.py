@@ -1,124 +1,37 @@
-"""The chains with providers that do as the test says: who is asked, what is given out, what is logged and counted."""
+"""One request to a chain: who is asked, what is given out, what is logged and counted when one fails."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, Sequence
 
 import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from ai_worker.providers.attempts import Counts, Link
+from ai_worker.providers.attempts import Counts
 from ai_worker.providers.base import (
-    ChatMessage,
-    LanguageModel,
     ProviderDenied,
     ProviderError,
     ProviderRefused,
     ProviderTimeout,
     TextDelta,
-    ToolCall,
-    ToolSpec,
     Transcript,
 )
-from ai_worker.providers.breaker import BreakerRules, CircuitBreaker
-from ai_worker.providers.chain import LlmChain, SttChain, TtsChain
-from support.speech_stream import audio
-
-HI = (ChatMessage("user", "Hi"),)
-# Far above what an answer at once takes, far below what a test may take.
-DEADLINE = 0.2
-
-Step = str | float | ProviderError
-"""A piece of text, a pause in seconds, or a failure."""
-
-
-class Scripted:
-    """A provider of all three seams; each request takes the next script, the last one for good."""
-
-    def __init__(self, name: str, *scripts: Sequence[Step]) -> None:
-        self.name = name
-        self.scripts = list(scripts) or [["ok"]]
-        self.asked: list[tuple[str, str]] = []
-        self.ended = 0
-        self.warmed = self.closed = 0
-        self.cannot_warm: ProviderError | None = None
-
-    async def _steps(self, voice: str = "", language: str = "") -> AsyncGenerator[str, None]:
-        self.asked.append((voice, language))
-        script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
-        try:
-            for step in script:
-                if isinstance(step, ProviderError):
-                    raise step
-                if isinstance(step, float):
-                    await asyncio.sleep(step)
-                else:
-                    yield step
-        finally:
-            self.ended += 1
-
-    async def transcribe(self, pcm: bytes, sample_rate: int, *, language: str) -> Transcript:
-        async with contextlib.aclosing(self._steps(language=language)) as steps:
-            return Transcript("".join([step async for step in steps]))
-
-    async def warm(self) -> None:
-        self.warmed += 1
-        if self.cannot_warm:
-            raise self.cannot_warm
-
-    async def aclose(self) -> None:
-        self.closed += 1
-
-
-class ScriptedChat(Scripted):
-    async def stream(
-        self, messages: Sequence[ChatMessage], *, tools: Sequence[ToolSpec] = ()
-    ) -> AsyncGenerator[TextDelta | ToolCall, None]:
-        async with contextlib.aclosing(self._steps()) as steps:
-            async for step in steps:
-                yield TextDelta(step)
-
-
-class ScriptedVoice(Scripted):
-    """A step is its own audio: its letters, each 10 ms at 8000 Hz."""
-
-    async def stream(self, text: str, *, sample_rate: int, voice: str, language: str) -> AsyncGenerator[bytes, None]:
-        async with contextlib.aclosing(self._steps(voice, language)) as steps:
-            async for step in steps:
-                yield b"".join(bytes([letter]) * 160 for letter in step.encode())
-
-
-def stt_chain(*providers: Scripted, counts: Counts | None = None) -> SttChain:
-    return SttChain([Link(p.name, p) for p in providers], deadline=DEADLINE, counts=counts)
-
-
-def llm_chain(*providers: ScriptedChat, counts: Counts | None = None) -> LlmChain:
-    return LlmChain([Link(p.name, p) for p in providers], deadline=DEADLINE, counts=counts)
-
-
-def tts_chain(*providers: ScriptedVoice, counts: Counts | None = None) -> TtsChain:
-    return TtsChain([Link(p.name, p) for p in providers], deadline=DEADLINE, counts=counts)
-
-
-async def transcript(chain: SttChain, language: str = "en", seconds: float = 0.1) -> str:
-    return (await chain.transcribe(bytes(round(16000 * seconds)), 8000, language=language)).text
-
-
-async def answer(chain: LlmChain) -> str:
-    return "".join([delta.text async for delta in chain.stream(HI) if isinstance(delta, TextDelta)])
-
-
-async def spoken(chain: TtsChain, voice: str = "", language: str = "en") -> str:
-    stream = chain.stream("Hello.", sample_rate=8000, voice=voice, language=language)
-    return b"".join(await audio(stream))[::160].decode()
-
-
-def down(name: str = "a") -> ProviderError:
-    return ProviderError(name, "HTTP 500", retryable=True)
-
+from support.scripted_chain import (
+    DEADLINE,
+    HI,
+    Scripted,
+    ScriptedChat,
+    ScriptedVoice,
+    Step,
+    answer,
+    down,
+    llm_chain,
+    spoken,
+    stt_chain,
+    transcript,
+    tts_chain,
+)
 
 FAILURES: list[list[Step]] = [
     [down()],
@@ -212,75 +125,6 @@ async def test_speech_that_is_ahead_of_the_caller_may_pause() -> None:
     assert await spoken(tts_chain(ScriptedVoice("a", pause), ScriptedVoice("b"))) == "a" * 60 + "b"
 
 
-async def test_a_provider_that_keeps_failing_is_not_asked() -> None:
-    now = 0.0
-    bad, good = ScriptedChat("bad", [down("bad")]), ScriptedChat("good")
-    links: list[Link[LanguageModel]] = [
-        Link("bad", bad, CircuitBreaker(BreakerRules(failures=3, pause=10.0))),
-        Link("good", good),
-    ]
-    chain = LlmChain(links, deadline=DEADLINE, clock=lambda: now)
-    for _ in range(5):
-        assert await answer(chain) == "ok"
-    assert len(bad.asked) == 3
-    assert chain.name == "good"
-    assert chain.state() == {
-        "bad": {"state": "open", "out_for_s": 10.0},
-        "good": {"state": "closed", "out_for_s": 0.0},
-    }
-
-    now = 10.0
-    bad.scripts = [["back"]]
-    assert await answer(chain) == "back"
-    assert chain.name == "bad"
-    assert chain.state()["bad"]["state"] == "closed"
-
-
-async def test_only_one_call_finds_out_whether_it_is_back() -> None:
-    now = 0.0
-    bad, good = ScriptedChat("bad", [down("bad")], [DEADLINE / 2, "back"]), ScriptedChat("good")
-    links: list[Link[LanguageModel]] = [
-        Link("bad", bad, CircuitBreaker(BreakerRules(failures=1, pause=10.0))),
-        Link("good", good),
-    ]
-    chain = LlmChain(links, deadline=DEADLINE, clock=lambda: now)
-    await answer(chain)
-    now = 10.0
-    assert sorted(await asyncio.gather(*(answer(chain) for _ in range(4)))) == ["back", "ok", "ok", "ok"]
-
-
-async def test_when_all_are_kept_out_they_are_asked_all_the_same() -> None:
-    broken = ProviderDenied("a", "the API key was not accepted")
-    first, second = Scripted("a", [broken]), Scripted("b", [ProviderDenied("b", "no credit")], ["ok"])
-    chain = stt_chain(first, second)
-    with pytest.raises(ProviderError, match="every provider failed"):
-        await transcript(chain)
-    assert {state["state"] for state in chain.state().values()} == {"open"}
-
-    assert await transcript(chain) == "ok"
-    assert chain.name == "b"
-
-
-async def test_one_agents_unknown_language_keeps_nobody_out() -> None:
-    first = Scripted("a", *[[ProviderRefused("a", "only English")]] * 5, ["English"])
-    chain = stt_chain(first, Scripted("b", ["français"]))
-    assert [await transcript(chain, "fr") for _ in range(5)] == ["français"] * 5
-    assert await transcript(chain, "en") == "English"
-
-
-async def test_a_caller_who_goes_on_says_nothing_about_the_provider() -> None:
-    slow = Scripted("a", [0.1, "ok"])
-    chain = stt_chain(slow, Scripted("b"))
-    for _ in range(5):
-        asking = asyncio.create_task(transcript(chain))
-        await asyncio.sleep(0)
-        asking.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
-    assert chain.state()["a"]["state"] == "closed"
-    assert slow.ended == 5
-
-
 async def test_a_bug_is_not_a_providers_failure() -> None:
     class Buggy(Scripted):
         async def transcribe(self, pcm: bytes, sample_rate: int, *, language: str) -> Transcript:
@@ -321,26 +165,3 @@ async def test_each_provider_has_its_own_voice(voice: str, first: str, second: s
     await spoken(tts_chain(a, b), voice, "en-GB")
     assert a.asked == [(first, "en")]
     assert b.asked == [(second, "en")]
-
-
-async def test_the_first_is_warmed_before_the_others() -> None:
-    a, b, c = Scripted("a"), Scripted("b"), Scripted("c")
-    chain = stt_chain(a, b, c)
-    await chain.warm()
-    assert (a.warmed, b.warmed, c.warmed) == (1, 0, 0)
-
-    b.cannot_warm = ProviderDenied("b", "wrong key")
-    c.cannot_warm = down("c")
-    await chain.warm_others()
-    assert (a.warmed, b.warmed, c.warmed) == (1, 1, 1)
-    assert [state["state"] for state in chain.state().values()] == ["closed", "open", "closed"]
-    await chain.aclose()
-    assert (a.closed, b.closed, c.closed) == (1, 1, 1)
-
-
-async def test_the_first_alone_shares_its_breaker() -> None:
-    a, b = Scripted("a", [ProviderDenied("a", "wrong key")]), Scripted("b")
-    chain = stt_chain(a, b)
-    with pytest.raises(ProviderDenied):
-        await transcript(chain.first())
-    assert chain.name == "b"
