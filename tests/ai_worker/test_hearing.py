@@ -137,3 +137,34 @@ def test_the_end_of_speech_is_where_the_sound_ended_though_the_model_was_sure_fo
     assert isinstance(stopped, ev.SpeechStopped)
     assert stopped.end_ms == 40 * 32
     assert stopped.silence_ms == 192
+
+
+def over_babble(*amplitudes: tuple[int, int]) -> list[ev.Event]:
+    """(how many windows, amplitude): speech all the time, as far as the model knows."""
+    hearing, found, at = Hearing(8000), [], 0
+    for count, amplitude in amplitudes:
+        for _ in range(count):
+            hearing.receive(window(amplitude), 100.0)
+            found += hearing.judge(at, SPEECH)
+            at += 32
+    return [event for event in found if isinstance(event, ev.SpeechFaded | ev.SpeechBack)]
+
+
+def test_the_callers_voice_ends_though_others_talk_on_behind_it() -> None:
+    found = over_babble((60, 300), (40, 3000), (20, 300), (20, 3000), (5, 300), (20, 3000), (40, 350))
+    assert [type(event) for event in found] == [ev.SpeechFaded, ev.SpeechBack, ev.SpeechFaded]
+    first, last = found[0], found[-1]
+    assert isinstance(first, ev.SpeechFaded)
+    assert isinstance(last, ev.SpeechFaded)
+    assert 100 * 32 <= first.end_ms <= 100 * 32 + 300
+    assert 165 * 32 <= last.end_ms <= 165 * 32 + 300
+
+
+def test_voices_that_are_all_alike_have_no_foreground() -> None:
+    assert over_babble((60, 300), (40, 900), (40, 300)) == []
+    assert over_babble((100, 2000)) == []
+
+
+def test_in_silence_the_voice_activity_detector_alone_says_when_speech_ends() -> None:
+    found = judged(Hearing(8000), [(40, SPEECH), (5, SILENCE), (40, SPEECH), (20, SILENCE)])
+    assert not [event for event in found if isinstance(event, ev.SpeechFaded | ev.SpeechBack)]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from websockets.asyncio.client import connect
 
-from ai_worker.conversation.history import History
+from ai_worker.conversation.rebuild import rebuilt_history
 from ai_worker.outbox import Outbox
 from callbus import commands, keys, media, transcript
 from callbus.broker import Broker
@@ -85,7 +85,7 @@ async def test_what_is_sent_again_is_heard_once(running: Streamer, bus: Broker, 
     assert await running.metric("commands_repeated_total") >= repeated + 4
     # Both times are in the transcript; who reads it takes them for one.
     assert len(entries) == 4
-    history = History.rebuilt(transcript.decode(fields) for fields in entries)
+    history = rebuilt_history(transcript.decode(fields) for fields in entries)
     assert [item if isinstance(item, str) else item.text for item in history.said if not hasattr(item, "call")] == [
         "Hello.",
         "A sentence.",

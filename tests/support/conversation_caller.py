@@ -11,16 +11,20 @@ VAD_START = 0.2
 VAD_PAUSE = 0.1
 VAD_STOP = 0.2
 BARGE_IN = 0.3
+FADED = 0.26
+"""So long after a voice that was louder than what goes on behind it."""
 SECONDS_A_WORD = 0.35
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Sound from `start` to `end` (s), with `words` spread evenly over it; without words it is noise."""
+    """Sound from `start` to `end` (s), with `words` spread evenly over it; without words it is noise, which may be
+    `behind` the caller: less loud than a voice."""
 
     start: float
     end: float
     words: tuple[str, ...]
+    behind: bool = False
 
 
 class Caller:
@@ -43,6 +47,7 @@ class Caller:
         self._onset: float | None = None
         self._started = False
         self._sustained = False
+        self._faded = False
         self.stretches: list[Stretch] = []
         self.silent = False
         """The line is lost: nobody hears the caller."""
@@ -52,9 +57,9 @@ class Caller:
         words = tuple(text.split())
         return self._sound(words, after, len(words) * SECONDS_A_WORD if seconds is None else seconds)
 
-    def noise(self, seconds: float, *, after: float = 0.0) -> float:
+    def noise(self, seconds: float, *, after: float = 0.0, behind: bool = False) -> float:
         """Make a sound without words."""
-        return self._sound((), after, seconds)
+        return self._sound((), after, seconds, behind=behind)
 
     def press(self, keys: str, *, after: float = 0.0, apart: float = 0.3) -> None:
         for index, key in enumerate(keys):
@@ -82,11 +87,11 @@ class Caller:
         self.silent = False
         self._later(VAD_STOP, self._judge)
 
-    def _sound(self, words: tuple[str, ...], after: float, seconds: float) -> float:
+    def _sound(self, words: tuple[str, ...], after: float, seconds: float, *, behind: bool = False) -> float:
         start = self._now() + after
-        self.stretches.append(Stretch(start, start + seconds, words))
+        self.stretches.append(Stretch(start, start + seconds, words, behind))
         self._later(after, self._onset_of_sound)
-        ends = (after + seconds + VAD_PAUSE, after + seconds + VAD_STOP)
+        ends = (after + seconds + VAD_PAUSE, after + seconds + VAD_STOP, after + seconds + FADED)
         for decision in (after + VAD_START, after + BARGE_IN, *ends):
             self._later(decision, self._judge)
         return start + seconds
@@ -106,13 +111,25 @@ class Caller:
         if not self._sustained and last - onset >= BARGE_IN - 1e-5:
             self._sustained = True
             self._tell(ev.SpeechSustained())
+        if self._started and now - last < VAD_PAUSE:
+            self._compare_loudness(now, onset)
         if self._started and VAD_PAUSE <= now - last < VAD_STOP:
             self._tell(ev.SpeechPaused(self.ms(last)))
         if now - last >= VAD_STOP:
             if self._started:
                 silence = round((now - last) * 1000)
                 self._tell(ev.SpeechStopped(self.ms(last), silence, last + self._skew))
-            self._onset, self._started, self._sustained = None, False, False
+            self._onset, self._started, self._sustained, self._faded = None, False, False, False
+
+    def _compare_loudness(self, now: float, onset: float) -> None:
+        """Tell of the end of a voice that something goes on behind, and of its return."""
+        near = [min(s.end, now) for s in self.stretches if s.start <= now and s.end > onset and not s.behind]
+        if near and not self._faded and now - max(near) >= FADED - 1e-5:
+            self._faded = True
+            self._tell(ev.SpeechFaded(self.ms(max(near))))
+        elif near and self._faded and now - max(near) < VAD_PAUSE:
+            self._faded = False
+            self._tell(ev.SpeechBack())
 
     def ms(self, at: float) -> int:
         """The media position of a moment."""

@@ -14,9 +14,9 @@ from typing import Literal
 
 from ai_worker.conversation import actions as act
 from ai_worker.conversation import events as ev
-from ai_worker.conversation.history import History
 from ai_worker.conversation.machine import Conversation
 from ai_worker.conversation.persona import Persona, TurnTaking
+from ai_worker.conversation.rebuild import rebuilt_history
 from ai_worker.providers.base import ChatMessage
 from callbus import transcript
 from support.conversation_caller import Caller
@@ -170,7 +170,7 @@ class World:
 
     def _claim(self) -> None:
         takeover = bool(self.workers)
-        history = History.rebuilt(self.entries)
+        history = rebuilt_history(self.entries)
         conversation = Conversation(self.persona, self.options, history=history, prefix=str(len(self.workers) + 1))
         after = int(history.resume_from or -1)
         worker = Worker(self, conversation, past=len(self._in_stream) - 1 if takeover else -1, read_up_to=after)

@@ -7,10 +7,7 @@ import contextvars
 import dataclasses
 import time
 from collections.abc import Coroutine
-from contextlib import aclosing
 from typing import Any
-
-import structlog
 
 from ai_worker.agents import Agent
 from ai_worker.beep import BeepDetector
@@ -18,15 +15,15 @@ from ai_worker.conversation import actions as act
 from ai_worker.conversation import events as ev
 from ai_worker.conversation.history import History
 from ai_worker.conversation.machine import Conversation
-from ai_worker.conversation.persona import Persona, Scripted, TurnTaking
+from ai_worker.conversation.persona import Persona, TurnTaking
+from ai_worker.errands import Errands
 from ai_worker.hearing import Hearing
 from ai_worker.hops import Hops
-from ai_worker.live_hearing import LiveHearing, Words
+from ai_worker.live_hearing import LiveHearing
 from ai_worker.metrics import Metrics
 from ai_worker.outbox import Outbox
-from ai_worker.providers.base import ProviderError, TextDelta, ToolCall
 from ai_worker.providers.suite import Suite
-from ai_worker.tools import LineRequest, MessageTaken, ToolBox, ToolResult
+from ai_worker.tools import ToolBox
 from ai_worker.turn import TurnJudge
 from ai_worker.vad.silero import WINDOW_MS
 from ai_worker.voice import Voice
@@ -34,10 +31,6 @@ from callbus import commands, media, transcript
 from callbus.broker import Broker
 from callbus.busclock import BusClock
 from callbus.claims import Lease
-
-_Revision = tuple[int, int]
-
-log = structlog.get_logger()
 
 
 class CallTask:
@@ -69,16 +62,16 @@ class CallTask:
         self.lease = lease
         self.hearing = Hearing(sample_rate)
         self._agent = agent
-        self._providers = providers
         self._live = LiveHearing(
             providers.stt, self.hearing, agent.language_code, self.tell, wanted=providers.hears_live
         )
-        self._tools = tools
+        self._errands = Errands(
+            lease.call_id, self.hearing, self._live, providers.llm, tools, turn_judge, self._start, self.tell
+        )
         self._metrics = metrics
         self._beeps = BeepDetector(sample_rate)
         self._hops = Hops()
         self._bus_clock = bus_clock
-        self._turn_judge = turn_judge
         self._worker = worker
         self._past = _id(past)
         self._elapsed = elapsed
@@ -88,8 +81,6 @@ class CallTask:
         self._voice = Voice(providers.tts, agent, sample_rate, self._speak, self.tell)
         self._tasks: asyncio.TaskGroup
         self._context: contextvars.Context
-        self._transcribing: dict[_Revision, asyncio.Task[None]] = {}
-        self._thinking: dict[int, asyncio.Task[None]] = {}
         self._wake: asyncio.TimerHandle | None = None
         self._finished: asyncio.Future[act.Finish] = asyncio.get_running_loop().create_future()
         self._read_up_to = b""
@@ -106,8 +97,9 @@ class CallTask:
                 self._begin()
                 finish = await self._finished
                 await self._outbox.flushed()
-                for task in (*helpers, *self._transcribing.values(), *self._thinking.values()):
+                for task in helpers:
                     task.cancel()
+                self._errands.cancel()
         finally:
             if self._wake:
                 self._wake.cancel()
@@ -194,14 +186,13 @@ class CallTask:
             case act.StopListening():
                 self._live.stop()
             case act.Transcribe():
-                self._transcribe(action)
+                self._errands.transcribe(action)
             case act.Think():
-                self._thinking[action.reply] = self._start(self._think(action))
+                self._errands.think(action)
             case act.UseTool():
-                self._start(self._use(action.call))
+                self._errands.use(action.call)
             case act.StopThinking():
-                if task := self._thinking.pop(action.reply, None):
-                    task.cancel()
+                self._errands.stop_thinking(action.reply)
             case act.Prepare():
                 self._voice.prepare(action.text)
             case act.Unprepare():
@@ -239,64 +230,6 @@ class CallTask:
     def _speak(self, segment: str, pcm: bytes, last: bool) -> None:
         self._hops.spoke(segment, self._now())
         self._outbox.send(commands.Speak(self.lease.call_id, self.lease.epoch, segment, pcm, last))
-
-    def _transcribe(self, action: act.Transcribe) -> None:
-        key, probe = (action.utterance, action.revision), action.revision == act.PROBE
-        for (utterance, _), task in self._transcribing.items():
-            # Words of a stretch that has grown since are not wanted, and would cost another call its turn.
-            if utterance == action.utterance and not probe and task.get_name() == "whole":
-                task.cancel()
-        task = self._start(self._understand(key, self._live.words(action)))
-        task.set_name("probe" if probe else "part" if action.part else "whole")
-        self._transcribing[key] = task
-        if self._turn_judge and not action.part and not probe:
-            pcm = self.hearing.cut(action.start_ms, action.end_ms)
-            self._start(self._judge_turn(self._turn_judge, key, pcm))
-
-    async def _judge_turn(self, judge: TurnJudge, key: _Revision, pcm: bytes) -> None:
-        finished = await judge.finished(pcm, self.hearing.sample_rate)
-        if finished is not None:
-            self.tell(ev.TurnJudged(*key, finished))
-
-    async def _understand(self, key: _Revision, words: Words) -> None:
-        try:
-            self.tell(ev.Transcribed(*key, await words()))
-        except ProviderError as error:
-            log.warning("speech-to-text failed", call_id=self.lease.call_id, error=str(error))
-            self.tell(ev.TranscribeFailed(*key, str(error)))
-        finally:
-            if self._transcribing.get(key) is asyncio.current_task():
-                del self._transcribing[key]
-
-    async def _think(self, action: act.Think) -> None:
-        try:
-            async with aclosing(self._providers.llm.stream(action.messages, tools=action.tools)) as deltas:
-                async for delta in deltas:
-                    if isinstance(delta, TextDelta):
-                        self.tell(ev.ReplyText(action.reply, delta.text))
-                    else:
-                        self.tell(ev.ToolAsked(action.reply, delta))
-            self.tell(ev.ReplyDone(action.reply))
-        except ProviderError as error:
-            log.warning("language model failed", call_id=self.lease.call_id, error=str(error))
-            self.tell(ev.ReplyFailed(action.reply, str(error)))
-        finally:
-            self._thinking.pop(action.reply, None)
-
-    async def _use(self, call: ToolCall) -> None:
-        if self._tools.is_http(call.name):
-            result = await self._tools.run(call.name, call.arguments, tool_call_id=call.id)
-            self.tell(ev.ToolDone(call.id, result.text))
-            return
-        match self._tools.request(call.name, call.arguments):
-            case LineRequest(kind, argument, say):
-                self.tell(
-                    ev.ToolDone(call.id, "It is done when you have finished speaking.", Scripted(say, kind, argument))
-                )
-            case MessageTaken():
-                self.tell(ev.ToolDone(call.id, "The message is written down."))
-            case ToolResult(text=text):
-                self.tell(ev.ToolDone(call.id, text))
 
     # --- time
 

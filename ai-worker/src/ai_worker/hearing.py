@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai_worker.conversation import events as ev
-from ai_worker.vad import SpeechGate, SpeechPaused, SpeechStarted, SpeechStopped, VadSession
+from ai_worker.vad import Foreground, SpeechGate, SpeechPaused, SpeechStarted, SpeechStopped, VadSession
+from ai_worker.vad.foreground import BACKGROUND_MS, BACKGROUND_PERCENTILE, FADED_MS, LEVEL_MS
+from ai_worker.vad.silero import WINDOW_MS
 from callbus.pcm import FRAME_MS, bytes_in, duration_ms
 
 KEPT_MS = 60_000
@@ -22,6 +24,8 @@ NOISE_MS = 1500
 QUIETEST = 60.0
 """Amplitude (of 32767) below which nothing is a beginning, -55 dBFS; and by what factor speech is louder than noise."""
 LOUDER = 3.0
+BACKGROUND_EVERY_MS = 8 * WINDOW_MS
+"""How often the background's loudness is looked at again, while there is speech."""
 
 
 class Hearing:
@@ -31,6 +35,9 @@ class Hearing:
         self.sample_rate = sample_rate
         self.vad = VadSession(sample_rate)
         self._gate = SpeechGate(find_onset=self._onset, find_end=self._end)
+        self._foreground = Foreground()
+        self._background_loudness = QUIETEST
+        self._background_until_ms = 0
         self._audio = bytearray()
         self._dropped = 0
         self._sustained = False
@@ -71,7 +78,7 @@ class Hearing:
         loudness = self._loudness(at_ms, ONSET_MS + NOISE_MS)
         if not len(loudness):
             return at_ms
-        self._silence = float(np.percentile(loudness, 20))
+        self._silence = _percentile(loudness, 20)
         return at_ms - STEP_MS * _run_at_end(~self._quiet(loudness[-ONSET_MS // STEP_MS :]))
 
     def _end(self, at_ms: int) -> int:
@@ -96,6 +103,7 @@ class Hearing:
             match verdict:
                 case SpeechStarted(at_ms=start_ms):
                     self._sustained = False
+                    self._foreground.begin()
                     found.append(ev.SpeechStarted(start_ms, round(self.position_ms - start_ms)))
                 case SpeechPaused(at_ms=end_ms):
                     found.append(ev.SpeechPaused(end_ms))
@@ -105,10 +113,31 @@ class Hearing:
         if self._gate.speaking and not self._sustained and self._gate.speech_ms >= BARGE_IN_MS:
             self._sustained = True
             found.append(ev.SpeechSustained())
+        if self._gate.speaking and not self._gate.in_dip:
+            end_ms = at_ms + WINDOW_MS
+            loudness = float(np.sqrt(np.mean(np.square(self._loudness(end_ms, LEVEL_MS)))))
+            match self._foreground.push(end_ms, loudness, self._background(end_ms)):
+                case "faded":
+                    found.append(ev.SpeechFaded(end_ms - FADED_MS))
+                case "back":
+                    found.append(ev.SpeechBack())
         return found
+
+    def _background(self, at_ms: int) -> float:
+        """How loud the line is in its quiet moments."""
+        if at_ms >= self._background_until_ms:
+            self._background_until_ms = at_ms + BACKGROUND_EVERY_MS
+            lately = _percentile(self._loudness(at_ms, BACKGROUND_MS), BACKGROUND_PERCENTILE)
+            self._background_loudness = max(QUIETEST, lately)
+        return self._background_loudness
 
 
 def _run_at_end(flags: NDArray[np.bool_]) -> int:
     """How many of the last flags are set, one after the other."""
     others = np.flatnonzero(~flags)
     return len(flags) - 1 - int(others[-1]) if len(others) else len(flags)
+
+
+def _percentile(values: NDArray[np.float32], percentile: int) -> float:
+    """Of no values, 0."""
+    return float(np.partition(values, at := len(values) * percentile // 100)[at]) if len(values) else 0.0

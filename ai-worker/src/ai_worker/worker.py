@@ -16,6 +16,7 @@ from ai_worker.agents import Agent
 from ai_worker.call import CallTask
 from ai_worker.casting import persona_of, turn_taking_of
 from ai_worker.conversation.history import History
+from ai_worker.conversation.rebuild import rebuilt_history
 from ai_worker.jobs.queue import JobQueue
 from ai_worker.metrics import Metrics
 from ai_worker.providers.suite import Suite
@@ -211,7 +212,7 @@ class Worker:
         if lease.takeover:
             entries = await self._broker.range(keys.transcript(lease.call_id))
             self._metrics.took_over()
-            history = History.rebuilt(transcript.decode(fields) for _, fields in entries)
+            history = rebuilt_history(transcript.decode(fields) for _, fields in entries)
             past = await self._broker.last_id(keys.media_in(lease.call_id))
             after = (history.resume_from or "0-0").encode()
             log.info("taking over", turns=history.turn, unsettled=len(history.unsettled))

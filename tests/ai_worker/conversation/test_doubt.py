@@ -87,6 +87,21 @@ def test_a_caller_before_a_television_is_answered(partial: float | None) -> None
     assert world.now - began < (6.0 if partial else 14.0)
 
 
+@pytest.mark.parametrize("partial", [None, 0.1])
+def test_a_caller_whose_voice_is_louder_than_the_television_is_answered_as_soon_as_without_it(
+    partial: float | None,
+) -> None:
+    world = library(latency=Latency(partial=partial)).until_turn()
+    world.caller.noise(40.0, behind=True)
+    world.caller.say("I would like to", after=1.0)
+    ended = world.caller.say(QUESTION, after=3.2)
+    world.until_heard("three weeks", limit=25.0)
+    assert world.caller_said == [f"I would like to {QUESTION}"]
+    # Words that are not told as they are spoken are asked for, twice.
+    answered = next(heard.at for heard in world.wire.heard(world.now) if heard.at > ended)
+    assert answered - ended < (1.5 if partial else 3.0)
+
+
 def test_a_number_that_is_dictated_slowly_costs_no_guess_at_each_pause() -> None:
     world = library(guesses=2).until_turn()
     for index in range(5):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_worker.conversation.history import History, Segment
+from ai_worker.conversation.history import History
+from ai_worker.conversation.rebuild import rebuilt_history
 from ai_worker.conversation.scripted import Sentence
+from ai_worker.conversation.segment import Segment
 from ai_worker.providers.base import SaidUntil
 from ai_worker.saying import spoken
 from callbus import transcript
@@ -72,24 +74,24 @@ def entries(*, resumed: bool) -> list[transcript.Entry]:
 
 
 def test_what_was_cut_off_is_the_unheard_ending() -> None:
-    history = History.rebuilt(entries(resumed=False))
+    history = rebuilt_history(entries(resumed=False))
     assert history.unheard_ending() == [Sentence("do it."), Sentence("It is free.")]
     assert [message.content for message in history.messages("")] == ["Can I?", "You can …"]
 
 
 def test_what_was_said_again_is_not_unheard() -> None:
-    history = History.rebuilt(entries(resumed=True))
+    history = rebuilt_history(entries(resumed=True))
     assert history.unheard_ending() == [Sentence("It is free.")]
     assert [message.content for message in history.messages("")] == ["Can I?", "You can do it."]
 
 
 def test_a_reply_that_was_given_up_for_another_is_not_said_again() -> None:
     written = [*entries(resumed=False), transcript.BotSays(4.0, "1.3", "Sorry, say that again.", 0)]
-    assert History.rebuilt(written).unheard_ending() == [Sentence("Sorry, say that again.")]
+    assert rebuilt_history(written).unheard_ending() == [Sentence("Sorry, say that again.")]
 
 
 def test_the_callers_words_end_what_the_bot_left_unsaid() -> None:
-    history = History.rebuilt([*entries(resumed=False), transcript.CallerSaid(6.0, 5.0, 2, "No.", "9-0")])
+    history = rebuilt_history([*entries(resumed=False), transcript.CallerSaid(6.0, 5.0, 2, "No.", "9-0")])
     assert history.unheard_ending() == []
     assert history.unanswered
     assert (history.turn, history.resume_from) == (2, "9-0")
@@ -100,7 +102,7 @@ def test_an_action_is_pending_until_it_is_done_or_dropped() -> None:
     announcement = transcript.BotSays(6.0, "1.10", "One moment.", 1)
 
     def after(*more: transcript.Entry) -> History:
-        return History.rebuilt([*entries(resumed=False), planned, *more])
+        return rebuilt_history([*entries(resumed=False), planned, *more])
 
     assert not after().announced
     assert after(announcement).announced
@@ -114,7 +116,7 @@ def test_an_action_is_pending_until_it_is_done_or_dropped() -> None:
 
 
 def test_the_end_is_known() -> None:
-    history = History.rebuilt([*entries(resumed=True), transcript.Finished(9.0, "caller_left", "closed")])
+    history = rebuilt_history([*entries(resumed=True), transcript.Finished(9.0, "caller_left", "closed")])
     assert (history.outcome, history.finished) == ("caller_left", True)
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai_worker.conversation import actions as act
-from ai_worker.conversation.history import History
 from ai_worker.conversation.persona import Persona, Scripted
+from ai_worker.conversation.rebuild import rebuilt_history
 from ai_worker.providers.base import ChatMessage
 from callbus import transcript
 from support.conversation_world import START, Answer, Latency, World
@@ -26,7 +26,9 @@ PERSONA = Persona(
     script=lambda text: Scripted(ANNOUNCEMENT, "transfer", "331") if "human" in text else None,
 )
 
-CallerDoes = Literal["says", "begins to say", "hums", "coughs", "presses", "asks for a human", "hangs up"]
+CallerDoes = Literal[
+    "says", "begins to say", "hums", "coughs", "has a television on", "presses", "asks for a human", "hangs up"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,9 @@ def hold(
             case "coughs":
                 after = world.caller.noise(deed.much * 0.25, after=after) - START
                 continue
+            case "has a television on":
+                world.caller.noise(deed.much * 2.0, after=after, behind=True)
+                continue
             case "presses":
                 world.caller.press("12345678"[: deed.much] + "#" * (deed.much % 2), after=after)
                 continue
@@ -169,7 +174,7 @@ def is_guess(world: World, at: float, thought: act.Think) -> bool:
         for _, action in world.actions[: world.actions.index((at, thought))]
         if isinstance(action, act.Write)
     ]
-    return History.rebuilt(before).messages(PERSONA.instructions) != thought.messages
+    return rebuilt_history(before).messages(PERSONA.instructions) != thought.messages
 
 
 def check_the_context_is_what_was_heard(world: World) -> None:
@@ -190,7 +195,7 @@ def check_the_context_is_what_was_heard(world: World) -> None:
                 written.append(entry)
             case act.Think():
                 thoughts += 1
-                if History.rebuilt(written).messages(PERSONA.instructions) == action.messages:
+                if rebuilt_history(written).messages(PERSONA.instructions) == action.messages:
                     check_nothing_stands_twice(action, world)
                 else:
                     assert guess is None, world.story()
@@ -198,7 +203,7 @@ def check_the_context_is_what_was_heard(world: World) -> None:
             case act.Guessed(used):
                 assert guess, world.story()
                 if used:
-                    assert History.rebuilt(written).messages(PERSONA.instructions) == guess.messages, world.story()
+                    assert rebuilt_history(written).messages(PERSONA.instructions) == guess.messages, world.story()
                     check_nothing_stands_twice(guess, world)
                 guess = None
             case act.Say():

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from ai_worker.conversation.history import History
 from ai_worker.conversation.persona import Scripted
+from ai_worker.conversation.rebuild import rebuilt_history
 from support.conversation_library import ANNOUNCEMENT, LONG, PERSONA, last_thought, library
 from support.conversation_world import Answer
 
@@ -38,7 +38,7 @@ def test_a_successor_asks_again_and_is_refused_as_well() -> None:
     world.until(lambda: ("transfer", "asked") in world.action_states).crash()
     world.until_heard(SORRY).until_turn()
     assert world.heard.count(ANNOUNCEMENT) == 1
-    history = History.rebuilt(world.entries)
+    history = rebuilt_history(world.entries)
     assert (history.pending, history.outcome) == (None, None)
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from ai_worker.conversation import actions as act
 from ai_worker.conversation.events import Begin, Played, Tick
-from ai_worker.conversation.history import History
 from ai_worker.conversation.machine import Conversation
 from ai_worker.conversation.persona import Persona, Scripted
+from ai_worker.conversation.rebuild import rebuilt_history
 from ai_worker.providers.base import ChatMessage
 from callbus import transcript
 from support.conversation_world import START, Answer, World
@@ -149,7 +149,7 @@ def test_a_model_with_nothing_to_add_leaves_the_turn_to_the_caller() -> None:
 
 
 def test_a_filler_is_no_answer_to_a_successor() -> None:
-    history = History.rebuilt(
+    history = rebuilt_history(
         [
             transcript.CallerSaid(1.0, 0.0, 1, "Where is my order?", "1-0"),
             transcript.ToolUsed(1.1, 1, "call_1", "lookup", "{}", "asked"),
@@ -167,11 +167,11 @@ def test_a_filler_is_no_answer_to_a_successor() -> None:
 
 def test_entries_that_an_outage_of_redis_has_doubled_count_once() -> None:
     twice = [entry for entry in WHOLE.entries for _ in range(2)]
-    once = History.rebuilt(WHOLE.entries)
-    assert History.rebuilt(twice).said == once.said
+    once = rebuilt_history(WHOLE.entries)
+    assert rebuilt_history(twice).said == once.said
     batch = 7
     batches = [WHOLE.entries[at : at + batch] for at in range(0, LENGTH, batch)]
-    assert History.rebuilt([entry for part in batches for entry in [*part, *part]]).said == once.said
+    assert rebuilt_history([entry for part in batches for entry in [*part, *part]]).said == once.said
 
 
 def test_the_callers_words_that_the_dead_worker_did_not_answer_are_answered() -> None:
@@ -255,7 +255,7 @@ def test_a_streamer_that_does_not_answer_the_take_over_is_not_waited_for_for_eve
 
 
 def test_a_worker_that_comes_after_the_end_only_ends() -> None:
-    history = History.rebuilt([*WHOLE.entries])
+    history = rebuilt_history([*WHOLE.entries])
     conversation = Conversation(PERSONA, history=history, prefix="2")
 
     assert conversation.handle(Begin(60.0), START) == [act.Finish("transferred", "finished by another worker")]

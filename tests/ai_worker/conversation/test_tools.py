@@ -10,6 +10,7 @@ from ai_worker.conversation import events as ev
 from ai_worker.conversation.history import History
 from ai_worker.conversation.machine import Conversation
 from ai_worker.conversation.persona import Persona, Scripted
+from ai_worker.conversation.rebuild import rebuilt_history
 from ai_worker.providers.base import ChatMessage, ToolCall, ToolSpec
 from callbus import transcript
 
@@ -126,7 +127,7 @@ def test_the_result_is_the_last_that_the_model_sees_whatever_was_said_meanwhile(
     assert said_while_waiting == ChatMessage("assistant", "Let me look that up.", (CALL,))
     assert result == ChatMessage("tool", "on its way", tool_call_id="call_1")
     # A successor sees the same.
-    rebuilt = History.rebuilt(driver.entries).messages("Be brief.")
+    rebuilt = rebuilt_history(driver.entries).messages("Be brief.")
     assert rebuilt == driver.thought.messages
 
 
@@ -206,7 +207,7 @@ def test_a_successor_knows_the_result_and_does_not_run_the_tool_again() -> None:
         (first.entries, False),
         ([*first.entries, transcript.ToolUsed(1.0, 1, "call_1", "lookup", CALL.arguments, "done", "on its way")], True),
     ):
-        second = Driver(History.rebuilt(entries), prefix="2")
+        second = Driver(rebuilt_history(entries), prefix="2")
         second.tell(ev.Begin(30.0))
         second.tell(ev.Played("idle", "", 0, 0, second.now))
         assert second.of(act.UseTool) == []
@@ -227,7 +228,7 @@ def test_what_a_tool_announced_and_the_line_refused_is_told_to_caller_and_model(
     [result] = [message for message in driver.thought.messages if message.role == "tool"]
     assert result.content == "It was not done, and can't be: expected 2 to 20 digits"
     # A successor knows it, too.
-    assert History.rebuilt(driver.entries).messages("Be brief.") == driver.thought.messages
+    assert rebuilt_history(driver.entries).messages("Be brief.") == driver.thought.messages
 
 
 def test_a_notice_is_said_to_its_end() -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai_worker.conversation.history import History
 from ai_worker.conversation.persona import Persona, VoicemailPlan
+from ai_worker.conversation.rebuild import rebuilt_history
 from callbus import transcript
 from support.conversation_library import GREETING, LONG, PERSONA
 from support.conversation_world import Answer, World
@@ -130,7 +130,7 @@ def test_a_successor_does_not_talk_with_it_either(plan: Persona, moment: int) ->
     if plan is LEAVES:
         for word in set(MESSAGE.split()) - set(GREETING.split()):
             assert word in world.heard.split(), f"{word} {world.story()}"
-    assert History.rebuilt(world.entries).machine
+    assert rebuilt_history(world.entries).machine
 
 
 @settings(max_examples=60, deadline=None)

@@ -30,6 +30,8 @@ _EDGE = 200
 _FADE = 24
 _FRAME = 80
 _ACTIVE_SHARE = 0.06
+_SILENT_SHARE = 0.02
+_LONGEST_CLOSURE = 15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,12 +86,30 @@ def _trimmed(samples: Signal) -> Signal:
 def _borders(samples: Signal, words: list[str]) -> tuple[tuple[int, int], ...]:
     """The clip's time shared out by the words' lengths, silences inside it left out.
 
-    Its two ends are exact. The borders inside are a good guess: they matter only where audio is cut within a breath.
+    Its two ends are exact, and so are those of a pause, which lies at the nearest comma, or else at the nearest border.
+    The others are a good guess: they matter only where audio is cut within a breath.
     """
     frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
     power = np.sqrt((frames**2).mean(axis=1))
     sounding = np.cumsum(power > power.max() * _ACTIVE_SHARE)
     shares = np.cumsum([len(word) + 1 for word in words])
     ends = np.searchsorted(sounding, shares / shares[-1] * sounding[-1]) + 1
-    edges = [0, *(int(end) * _FRAME for end in ends[:-1]), len(samples)]
-    return tuple(pairwise(edges))
+    edges = [(int(end) * _FRAME,) * 2 for end in ends[:-1]]
+    # Where there is punctuation, that is where people pause.
+    commas = [n for n, word in enumerate(words[:-1]) if not word[-1].isalnum()]
+    for start, end in _pauses(power > power.max() * _SILENT_SHARE):
+        if edges:
+            nearest = min(commas or range(len(edges)), key=lambda n: abs(sum(edges[n]) - start - end))
+            edges[nearest] = (start, end)
+    marks = [0, *(mark for edge in sorted(edges) for mark in edge), len(samples)]
+    return tuple(zip(marks[::2], marks[1::2], strict=True))
+
+
+def _pauses(sounds: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The silences that are longer than a plosive's closure, in samples; `sounds` are the other frames."""
+    changes = np.flatnonzero(np.diff(sounds.astype(np.int8)))
+    return [
+        ((int(start) + 1) * _FRAME, (int(end) + 1) * _FRAME)
+        for start, end in pairwise(changes)
+        if sounds[end + 1] and end - start > _LONGEST_CLOSURE
+    ]

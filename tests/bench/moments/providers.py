@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
+from itertools import pairwise
 from typing import Any
 
 from ai_worker.conversation import endpointing
@@ -91,7 +92,9 @@ def _words_of(text: str) -> list[tuple[str, bytes]]:
     words: list[tuple[str, bytes]] = []
     for sentence in re.split(r"(?<=[.?!])\s+", text):
         spoken = bot_clip(sentence)
-        pcm = [to_pcm(spoken.samples[start:end]) for start, end in spoken.borders]
+        # A pause belongs to the word before it.
+        starts = [*(start for start, _ in spoken.borders), len(spoken.samples)]
+        pcm = [to_pcm(spoken.samples[start:end]) for start, end in pairwise(starts)]
         pcm[0], pcm[-1] = bytes(RATE // 25) + pcm[0], pcm[-1] + bytes(2 * RATE // 5)
         words += zip(sentence.split(), pcm, strict=True)
     return words

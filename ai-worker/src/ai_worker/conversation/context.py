@@ -21,10 +21,16 @@ class Context:
         self.now = 0.0
         self.out: list[Action] = []
         self._ids = 0
+        self._replies = 0
 
     def new_id(self) -> str:
         self._ids += 1
         return f"{self.prefix}.{self._ids}"
+
+    def new_reply(self) -> int:
+        """The number of a reply, or of a guess that may become one."""
+        self._replies += 1
+        return self._replies
 
     def emit(self, action: Action) -> None:
         self.out.append(action)

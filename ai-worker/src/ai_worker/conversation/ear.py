@@ -70,7 +70,7 @@ class Ear:
             now = self._context.now - event.speech_ms / 1000
             utterance = Utterance(self._count, event.start_ms, max(0, event.start_ms - pre_roll), now)
         else:
-            if is_dictating(utterance.text_so_far, language=self._language, asked=self._asked):
+            if self.dictating(utterance.text_so_far):
                 utterance.pauses.append((event.start_ms - utterance.end_ms) / 1000)
             if utterance.end_ms - utterance.from_ms >= self._options.longest_part * 500:
                 self._keep_part(utterance)
@@ -78,7 +78,7 @@ class Ear:
             utterance.revision += 1
             utterance.words = None
             utterance.backchannel = utterance.sounds_finished = False
-            utterance.probed = None
+            utterance.probed = utterance.faded_ms = None
             utterance.doubtful = False
         self.utterance = utterance
         self._listen(utterance)
@@ -92,10 +92,23 @@ class Ear:
         if utterance is None:
             return False
         utterance.end_ms = event.end_ms
+        utterance.faded_ms = None
         utterance.stopped_at = self._context.now - event.silence_ms / 1000
         utterance.ended_at = event.ended_at
         self._request(utterance, event.end_ms + round(self._options.post_roll * 1000))
         return True
+
+    def faded(self, end_ms: int) -> None:
+        """The caller has fallen silent, the sound goes on."""
+        if self.utterance and self.speaking:
+            self.pausing = True
+            self.utterance.faded_ms = end_ms
+
+    def back(self) -> None:
+        if self.utterance and self.speaking:
+            self.pausing = False
+            # What is known of the words is not all of them any more.
+            self.utterance.faded_ms = self.utterance.probed = None
 
     def divide(self) -> None:
         """Speech without a pause is transcribed in parts: an STT takes only so much at once."""
@@ -124,6 +137,7 @@ class Ear:
         """Ask which words there are so far, while the sound goes on."""
         if self.utterance and self.speaking:
             start, until = self.utterance.from_ms, self._position(self.utterance)
+            self.utterance.probed_ms = until
             self._context.emit(Transcribe(self.utterance.id, PROBE, start, until, part=True))
 
     def begin_anew(self) -> None:
@@ -131,10 +145,12 @@ class Ear:
         utterance = self.utterance
         if utterance is None or not self.speaking:
             return
-        until = self._position(utterance)
+        # What was said since is not dealt with.
+        until = max(utterance.from_ms, utterance.probed_ms if utterance.faded_ms is None else utterance.faded_ms)
+        began = utterance.at(until)
         self.close()
         self._count += 1
-        self.utterance = Utterance(self._count, until, until, self._context.now, doubtful=True)
+        self.utterance = Utterance(self._count, until, until, began, doubtful=True)
         self._listen(self.utterance)
         self._context.after("monologue", self._options.longest_part)
 
@@ -179,6 +195,10 @@ class Ear:
             asked=self._asked,
             pauses=self.utterance.pauses if self.utterance else (),
         )
+
+    def dictating(self, text: str) -> bool:
+        """Whether text like this is a number, a spelling or an address that will probably go on."""
+        return is_dictating(text, language=self._language, asked=self._asked)
 
     def turn_ends_at(self, utterance: Utterance) -> float:
         """When the silence after what was understood has lasted long enough."""

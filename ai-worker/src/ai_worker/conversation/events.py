@@ -48,6 +48,18 @@ class SpeechPaused:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechFaded:
+    """There is still speech, but none as loud as the caller's was, since media position `end_ms`: somebody else's."""
+
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechBack:
+    """There is speech as loud as the caller's again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Partial:
     """What the STT understands so far of the audio that `Listen` (of this utterance and revision) named; it may change,
     and all of it may not be there yet."""
@@ -209,6 +221,8 @@ Event: TypeAlias = (
     | SpeechStarted
     | SpeechSustained
     | SpeechPaused
+    | SpeechFaded
+    | SpeechBack
     | SpeechStopped
     | Partial
     | Transcribed

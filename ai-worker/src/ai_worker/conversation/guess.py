@@ -45,15 +45,15 @@ class Speculation:
         """Whether there is a guess that the turn's end is awaited for."""
         return self._guess is not None
 
-    def think(self, reply: int, messages: tuple[ChatMessage, ...]) -> bool:
+    def think(self, messages: tuple[ChatMessage, ...]) -> None:
         """Ask the model about `messages`, unless it is being asked, or the caller's pauses have cost enough."""
         if self._guess and _same(self._guess.messages, messages):
-            return False
+            return
         self.drop()
-        if not self._begin(Guess(reply, messages, marks={"llm_asked": self._context.now})):
-            return False
-        self._context.emit(Think(reply, messages, self._context.persona.tools))
-        return True
+        if self._may_guess():
+            guess = Guess(self._context.new_reply(), messages, marks={"llm_asked": self._context.now})
+            self._guess = guess
+            self._context.emit(Think(guess.reply, messages, self._context.persona.tools))
 
     def prepare(self, text: str) -> None:
         """Synthesise the beginning of a fixed text."""
@@ -61,9 +61,9 @@ class Speculation:
         if self._guess and self._guess.prepared == sentence:
             return
         self.drop()
-        guess = Guess(0)
-        if sentence and self._begin(guess):
-            self._prepare(guess, sentence)
+        if sentence and self._may_guess():
+            self._guess = Guess(0)
+            self._prepare(self._guess, sentence)
 
     def wrote(self, event: ReplyText | ToolAsked | ReplyDone | ReplyFailed) -> bool:
         """Keep what the model writes; False if it is not about a guess."""
@@ -120,11 +120,11 @@ class Speculation:
         """The next turn's answer may be guessed as often as this one's."""
         self._left = self._context.options.guesses
 
-    def _begin(self, guess: Guess) -> bool:
+    def _may_guess(self) -> bool:
+        """Whether there is one more guess for this turn; then that is used up."""
         if self._left <= 0:
             return False
         self._left -= 1
-        self._guess = guess
         return True
 
     def _prepare(self, guess: Guess, sentence: str) -> None:

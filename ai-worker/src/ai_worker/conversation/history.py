@@ -1,102 +1,20 @@
-"""What was said and what was heard: the truth that the language model is shown, and that a successor rebuilds."""
+"""What was said and what was heard of it, in its order: the truth that the language model is shown."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ai_worker.conversation.actions import OUTCOMES, LineAction
+from ai_worker.conversation.actions import LineAction
 from ai_worker.conversation.scripted import Sentence
-from ai_worker.providers.base import ChatMessage, SaidUntil, ToolCall
-from ai_worker.saying import spoken
-from callbus import transcript
-
-# How long speech is when its audio is not all there yet: a middling speaker's ms for one character.
-MS_PER_CHAR = 62
+from ai_worker.conversation.segment import Segment
+from ai_worker.providers.base import ChatMessage, ToolCall
 
 _GO_ON = (
     "Your last answer broke off after these words. Go on right after them, without saying any of them again. "
     "If nothing is missing, ask whether there is anything else."
 )
 _UNKNOWN_RESULT = "The result is not known. It may have been done: do not call this again."
-
-
-@dataclass(slots=True)
-class Segment:
-    """One sentence of the bot. `heard` is None while nothing is known to be final.
-
-    `sounding` says that audio of it is on its way to the caller, `playing` that it is being heard; `continued` that its
-    unheard words were said again, in another segment, which `continues` this one. The bot can't be interrupted until a
-    `protected` one was heard.
-    """
-
-    id: str
-    text: str
-    turn: int
-    protected: bool = False
-    heard: str | None = None
-    interrupted: bool = False
-    continued: bool = False
-    sounding: bool = False
-    playing: bool = False
-    failed: bool = False
-    continues: Segment | None = field(default=None, repr=False, compare=False)
-    synthesised_ms: int | None = None
-    started_at: float | None = None
-    timed: list[SaidUntil] = field(default_factory=list)
-    """When which words will have been said, as far as the TTS knows; they count the text as it is said."""
-
-    @property
-    def settled(self) -> bool:
-        return self.heard is not None
-
-    @property
-    def must_be_heard(self) -> bool:
-        """Whether the caller has to hear (more of) it before he can interrupt."""
-        return self.protected and (not self.settled or (self.interrupted and not self.failed and self.unheard != ""))
-
-    @property
-    def unheard(self) -> str:
-        """The words that the caller has not heard, in this segment or another one."""
-        return "" if self.continued else self.text[len(self.heard or "") :].strip()
-
-    def heard_by(self, heard_ms: int, total_ms: int, language: str = "en") -> str:
-        """The words that were heard whole after `heard_ms`; `total_ms` of audio had arrived by then.
-
-        A number takes as long as its words take, so the place is looked for in the text as it was said: between the
-        words that the TTS has timed, or where it would be if every letter took the same time.
-        """
-        said = spoken(self.text, language)
-        length = self.synthesised_ms or max(total_ms, self._expected_ms(len(said.text)))
-        if heard_ms <= 0 or length <= 0:
-            return ""
-        if heard_ms >= length:
-            return self.text
-        reached = said.original_prefix(self._said_by(heard_ms, len(said.text), length))
-        if reached >= len(self.text):
-            return self.text
-        # A word that was cut in the middle was not heard.
-        return self.text[: max(0, self.text.rfind(" ", 0, reached + 1))].rstrip()
-
-    def _expected_ms(self, chars: int) -> float:
-        if not self.timed:
-            return chars * MS_PER_CHAR
-        last = self.timed[-1]
-        return last.ms + (chars - last.chars) * last.ms / last.chars
-
-    def _said_by(self, heard_ms: int, chars: int, length: float) -> int:
-        """How many of `chars` characters, which take `length` ms, are said after `heard_ms`."""
-        before, after = SaidUntil(0, 0), None
-        for word in self.timed:
-            if word.ms > heard_ms:
-                after = word
-                break
-            before = word
-        end_chars, end_ms = (after.chars, after.ms) if after else (chars, length)
-        share = (heard_ms - before.ms) / (end_ms - before.ms)
-        return math.floor(before.chars + (end_chars - before.chars) * share)
 
 
 @dataclass(slots=True)
@@ -279,56 +197,6 @@ class History:
         if to_go_on:
             messages.append(ChatMessage("system", _GO_ON))
         return tuple(messages)
-
-    @classmethod
-    def rebuilt(cls, entries: Iterable[transcript.Entry]) -> History:
-        """The history as another worker wrote it down. An entry can be there twice: an outage of Redis does that."""
-        history = cls()
-        for entry in entries:
-            match entry:
-                case transcript.CallerSaid() if entry.turn > history.turn:
-                    history.caller(entry.text)
-                    history.turn = entry.turn
-                    history.resume_from = entry.in_id
-                case transcript.BotSays() if entry.segment not in history.segments:
-                    history.bot(Segment(entry.segment, entry.text, entry.reply_to, entry.protected))
-                case transcript.Answered():
-                    history.cut_short = False
-                case transcript.BotHeard():
-                    if segment := history.segments.get(entry.segment):
-                        segment.heard = entry.heard_text
-                        segment.interrupted = entry.interrupted
-                        segment.started_at = entry.started_at
-                case transcript.Acted():
-                    history._acted(entry)
-                case transcript.ToolUsed(state="asked") if entry.tool_call_id in history.exchanges:
-                    pass
-                case transcript.ToolUsed(state="asked"):
-                    history.asked(ToolCall(entry.tool_call_id, entry.name, entry.arguments))
-                case transcript.ToolUsed(state="failed"):
-                    history.failed(entry.tool_call_id, entry.result)
-                case transcript.ToolUsed():
-                    history.answered(entry.tool_call_id, entry.result)
-                case transcript.MachineHeard():
-                    history.machine = True
-                case transcript.Finished():
-                    history.outcome, history.finished = entry.outcome, True
-                case _:
-                    pass
-        return history
-
-    def _acted(self, entry: transcript.Acted) -> None:
-        if entry.state == "planned" and self.pending and self.pending.action_id == entry.action_id:
-            return
-        if entry.state in ("planned", "asked"):
-            asked = entry.state == "asked"
-            after = self.pending.planned_after if asked and self.pending else len(self.said)
-            self.pending = PendingAction(entry.action_id, entry.kind, entry.argument, asked, after, entry.tool_call_id)
-            return
-        if self.pending and self.pending.action_id == entry.action_id:
-            self.pending = None
-        if entry.state == "done":
-            self.outcome = OUTCOMES.get(entry.kind, self.outcome)
 
 
 def _is_plain(message: ChatMessage, role: str) -> bool:

@@ -14,6 +14,8 @@ from ai_worker.conversation.line import Line
 from ai_worker.conversation.speaker import Speaker
 from ai_worker.conversation.stages import Stages
 from ai_worker.conversation.takeover import TakeOver
+from ai_worker.conversation.thinker import Thinker
+from ai_worker.conversation.utterance import Utterance
 from ai_worker.conversation.voicemail import Voicemail
 
 _LONGER_THAN_USUAL = 1.25
@@ -30,6 +32,7 @@ class Listener:
         context: Context,
         ear: Ear,
         speaker: Speaker,
+        thinker: Thinker,
         line: Line,
         takeover: TakeOver,
         voicemail: Voicemail,
@@ -41,6 +44,7 @@ class Listener:
         self._timers = context.timers
         self._ear = ear
         self._speaker = speaker
+        self._thinker = thinker
         self._line = line
         self._takeover = takeover
         self._voicemail = voicemail
@@ -94,8 +98,8 @@ class Listener:
         if self._speaker.reply:
             self._speaker.pause()
             self._look_into_it(self._context.options.false_interruption)
-        elif self._takeover.under_way:
-            self._speaker.silence()
+        else:
+            self._takeover.hush()
 
     def _look_into_it(self, after: float) -> None:
         """If the sound goes on for so long, ask what is said in it."""
@@ -105,6 +109,21 @@ class Listener:
     def speech_paused(self, _event: ev.SpeechPaused) -> None:
         self._ear.pausing = self._ear.utterance is not None
         self._guess_early()
+
+    def speech_faded(self, event: ev.SpeechFaded) -> None:
+        self._ear.faded(event.end_ms)
+        self._guess_early()
+        self._await_end_of_words()
+
+    def speech_back(self, _event: ev.SpeechBack) -> None:
+        self._ear.back()
+        self._await_end_of_words()
+
+    def _rest_of_silence(self, utterance: Utterance, text: str, otherwise: float) -> float:
+        """How much longer nothing must be added to these words; `otherwise`, while the caller's voice is heard."""
+        if utterance.faded_ms is None:
+            return otherwise
+        return max(0.0, utterance.at(utterance.faded_ms) + self._ear.silence_needed(text) - self._context.now)
 
     def no_words_yet(self) -> None:
         """The bot fell silent for a sound, and its words are late: it goes on, unless some are known already."""
@@ -120,11 +139,22 @@ class Listener:
         if speaks(reply) and not self.bound and self._ear.speaking and self._doubt.interrupts(text, utterance):
             self._hush()
         self._guess_early()
-        if self._ear.speaking and words(text) and (reply is None or reply.paused):
-            # Said, and then no word more, though the sound goes on?
-            utterance.probed = utterance.partial
-            patience = self._ear.silence_needed(text) + self._context.options.unsure_silence
-            self._look_into_it(max(patience, self._context.options.sound_with_words))
+        self._await_end_of_words()
+
+    def _await_end_of_words(self) -> None:
+        """Words were said, and the sound goes on: if no word more comes, they were all."""
+        utterance, reply, options = self._ear.utterance, self._speaker.reply, self._context.options
+        if utterance is None or not self._ear.speaking or (reply and not reply.paused):
+            return
+        text = utterance.text_so_far
+        if not words(text):
+            if utterance.faded_ms is not None and utterance.probed is None:
+                # The caller may have finished. Where words are not told as they are spoken, they are asked for.
+                self._look_into_it(options.unsure_silence)
+            return
+        utterance.probed = utterance.partial or utterance.probed
+        long = max(self._ear.silence_needed(text) + options.unsure_silence, options.sound_with_words)
+        self._look_into_it(self._rest_of_silence(utterance, text, long))
 
     def _guess_early(self) -> None:
         """The caller pauses, and the words so far are a whole thought: the final ones will hardly be others."""
@@ -136,7 +166,7 @@ class Listener:
         # After a tenth of a second only a whole sentence is worth a guess: there are such pauses between words.
         enough = options.complete if self._ear.speaking else options.unclear
         if text and held and not self.bound and self._ear.silence_needed(text) <= enough:
-            self._speaker.guess(text)
+            self._thinker.guess(text)
 
     def speech_stopped(self, event: ev.SpeechStopped) -> None:
         if self._ear.stopped(event) and self._speaker.reply and self._speaker.reply.paused:
@@ -192,11 +222,13 @@ class Listener:
             return
         ends_at, now = self._ear.turn_ends_at(utterance), self._context.now
         # Whoever dictates will probably go on: no guess is wasted on each pause.
-        usual = utterance.stopped_at + _LONGER_THAN_USUAL * max(utterance.pauses, default=0.0)
-        if now < (begin := max(usual, ends_at - self._context.options.guess_ahead)):
+        begin = ends_at - self._context.options.guess_ahead
+        if utterance.pauses and self._ear.dictating(utterance.text):
+            begin = max(begin, utterance.stopped_at + _LONGER_THAN_USUAL * max(utterance.pauses))
+        if now < begin:
             self._timers.set("guess", begin)
         elif now < ends_at:
-            self._speaker.guess(utterance.text)
+            self._thinker.guess(utterance.text)
 
     def turn_judged(self, event: ev.TurnJudged) -> None:
         if (utterance := self._ear.judged(event)) and self._timers.running("turn"):
@@ -217,7 +249,9 @@ class Listener:
             utterance.doubtful = utterance.doubtful and not text
             if text and not self.bound:
                 self._hush()
-            self._look_into_it(options.sound_again)
+            self._look_into_it(
+                self._rest_of_silence(utterance, text, options.sound_again) if text else options.sound_again
+            )
         else:
             # Nothing was added since the last time: the caller has finished, and something else goes on.
             whole = " ".join(filter(None, [utterance.earlier_text, text]))

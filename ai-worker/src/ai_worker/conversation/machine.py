@@ -1,4 +1,4 @@
-"""The conversation: joins the caller's ear, the bot's speaker, the line and the timers into turns."""
+"""The conversation: joins the caller's ear, the bot's thinker and speaker, the line and the timers into turns."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from ai_worker.conversation.history import History
 from ai_worker.conversation.keypad import Keypad
 from ai_worker.conversation.line import Line
 from ai_worker.conversation.listener import Listener
+from ai_worker.conversation.mouth import Mouth
 from ai_worker.conversation.persona import Persona, TurnTaking
+from ai_worker.conversation.silence import Silence
 from ai_worker.conversation.speaker import Speaker
 from ai_worker.conversation.stages import Stages
 from ai_worker.conversation.takeover import TakeOver
+from ai_worker.conversation.thinker import Thinker
+from ai_worker.conversation.tooluse import ToolUse
 from ai_worker.conversation.voicemail import Voicemail
 from callbus import transcript
 
@@ -38,39 +42,44 @@ class Conversation:
         self._line = Line(self._context)
         self._ear = Ear(self._context)
         self._keypad = Keypad(self._context)
-        self._speaker = Speaker(self._context, self._line, self._ear, self._bot_silent)
-        self._takeover = TakeOver(self._context, self._line, self._speaker, self._bot_silent)
+        self._tools = ToolUse(self._context)
+        mouth = Mouth(self._context)
+        self._speaker = Speaker(self._context, self._line, self._ear, mouth, self._bot_silent)
+        self._thinker = Thinker(self._context, self._line, mouth, self._speaker, self._tools)
+        self._silence = Silence(self._context, self._line, self._ear, self._keypad, self._speaker)
+        self._takeover = TakeOver(self._context, self._line, mouth, self._thinker, self._bot_silent)
         self._voicemail = Voicemail(self._context, self._line, self._speaker, self._ear)
         self._listener = Listener(
             self._context,
             self._ear,
             self._speaker,
+            self._thinker,
             self._line,
             self._takeover,
             self._voicemail,
             on_turn=self._caller_turn,
-            on_nothing=self._arm_silence,
+            on_nothing=self._silence.wait,
         )
-        self._prompts = 0
-        self._silent_until = 0.0
         self._was_bound = False
         self.finished = False
-        speaker, listener = self._speaker, self._listener
+        speaker, thinker, listener = self._speaker, self._thinker, self._listener
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Begin: self._begin,
             ev.SpeechStarted: listener.speech_started,
             ev.SpeechSustained: listener.speech_sustained,
             ev.SpeechPaused: listener.speech_paused,
+            ev.SpeechFaded: listener.speech_faded,
+            ev.SpeechBack: listener.speech_back,
             ev.SpeechStopped: listener.speech_stopped,
             ev.Partial: listener.partial,
             ev.Transcribed: listener.transcribed,
             ev.TranscribeFailed: listener.transcribe_failed,
             ev.TurnJudged: listener.turn_judged,
-            ev.ReplyText: speaker.heed,
-            ev.ReplyDone: speaker.heed,
-            ev.ReplyFailed: speaker.heed,
-            ev.ToolAsked: speaker.heed,
-            ev.ToolDone: speaker.tool_done,
+            ev.ReplyText: thinker.heed,
+            ev.ReplyDone: thinker.heed,
+            ev.ReplyFailed: thinker.heed,
+            ev.ToolAsked: thinker.heed,
+            ev.ToolDone: thinker.tool_done,
             ev.FirstSound: speaker.first_sound,
             ev.WordTimed: speaker.word_timed,
             ev.Synthesised: speaker.synthesised,
@@ -91,12 +100,12 @@ class Conversation:
             "monologue": self._ear.divide,
             "interruption": listener.no_words_yet,
             "sound": self._ear.probe,
-            "settling": speaker.ask,
-            "thinking": speaker.thinking_too_long,
-            "filler": speaker.fill,
-            "tools": speaker.tools_too_long,
+            "settling": thinker.ask,
+            "thinking": thinker.thinking_too_long,
+            "filler": thinker.fill,
+            "tools": thinker.tools_too_long,
             "speaking": speaker.no_news,
-            "silence": self._caller_silent,
+            "silence": self._silence.too_long,
             "keys": self._keys_complete,
             "acting": self._no_answer_from_the_line,
             "leaving": lambda: self._finish(self._line.outcome or FAILED, "the media connection stayed open"),
@@ -146,7 +155,7 @@ class Conversation:
                 self._hear_out()
             self._was_bound = self._listener.bound
             if not (self._timers.running("turn") or self._ear.awaits_words):
-                self._speaker.forget_guess()
+                self._thinker.forget_guess()
         return self._context.out
 
     # --- the call begins, comes back, ends
@@ -177,7 +186,7 @@ class Conversation:
 
     def _end(self, outcome: str, reason: str) -> None:
         self._timers.clear()
-        self._speaker.forget_guess()
+        self._thinker.forget_guess()
         self.finished = True
         self._context.emit(Finish(outcome, reason))
 
@@ -208,8 +217,8 @@ class Conversation:
         self._takeover.stop()
         self._listener.turn_taken()
         self._speaker.abandon()
-        self._timers.cancel("silence", "interruption")
-        self._prompts = 0
+        self._timers.cancel("interruption")
+        self._silence.broken()
         self.history.turn += 1
         self.history.caller(text)
         self._context.write(transcript.CallerSaid(ended_at, started_at, self.history.turn, text, ""))
@@ -220,7 +229,7 @@ class Conversation:
             self._context.note("the caller says the same again and again, word for word")
             self._speaker.say_goodbye()
         else:
-            self._speaker.answer(text)
+            self._thinker.answer(text)
 
     def _pressed(self, event: ev.Pressed) -> None:
         if not self._line.leaving and self._keypad.press(event.digit):
@@ -238,11 +247,12 @@ class Conversation:
 
     def _played(self, event: ev.Played) -> None:
         self._speaker.played(event)
+        if not self.history.unsettled:
+            self._thinker.ask()
         self._takeover.played(event)
         self._listener.guess()
 
     def _bot_silent(self) -> None:
-        self._silent_until = self._context.now + self._context.options.silence_prompt
         utterance = self._ear.utterance
         if utterance and utterance.backchannel and not self._ear.answers_late(utterance):
             self._ear.close()
@@ -253,23 +263,7 @@ class Conversation:
             self._timers.set("turn", self._ear.turn_ends_at(utterance))
         if self._keypad.waiting:
             self._keys_complete()
-        self._arm_silence()
-
-    def _arm_silence(self) -> None:
-        if not (self._speaker.reply or self._ear.busy or self._line.leaving or self._keypad.digits):
-            context = self._context
-            self._timers.set("silence", max(self._silent_until, context.now + context.options.after_noise))
-
-    def _caller_silent(self) -> None:
-        if self._speaker.reply or self._ear.busy or self._line.leaving:
-            return
-        prompts = self._context.persona.silence_prompts
-        if self._prompts < len(prompts):
-            self._prompts += 1
-            self._speaker.speak(prompts[self._prompts - 1])
-        else:
-            self._context.note("the caller stayed silent")
-            self._speaker.say_goodbye()
+        self._silence.begin()
 
     # --- the line
 
@@ -284,7 +278,8 @@ class Conversation:
     def _action_refused(self, event: ev.ActionRefused) -> None:
         if action := self._line.refused(event.action_id):
             self._context.note(f"{action.kind} refused: {event.reason}")
-            self._speaker.refused(action, event.reason)
+            self._tools.refused(action.tool_call_id, event.reason)
+            self._speaker.not_possible()
 
     def _leave(self) -> None:
         """The bot has left the call: whatever is under way, nothing but its end is waited for."""

@@ -9,9 +9,10 @@ from ai_worker.conversation.actions import Say, StopSpeaking
 from ai_worker.conversation.context import Context
 from ai_worker.conversation.endpointing import words
 from ai_worker.conversation.events import Played
-from ai_worker.conversation.history import PendingAction, Segment
+from ai_worker.conversation.history import PendingAction
 from ai_worker.conversation.persona import Scripted
 from ai_worker.conversation.scripted import Sentence
+from ai_worker.conversation.segment import Segment
 from ai_worker.conversation.sentences import SentenceSplitter
 from ai_worker.providers.base import SaidUntil, ToolCall
 from callbus import transcript

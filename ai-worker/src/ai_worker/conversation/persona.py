@@ -88,7 +88,7 @@ class TurnTaking:
     """but that silence must be so much longer than one without a sound."""
     false_interruption: float = 1.5
     """Interrupted, and no words after this long: the bot goes on where it was cut."""
-    guesses: int = 3
+    guesses: int = 5
     """How often within one turn of the caller an answer is begun before the turn is over; 0 for never."""
     sounds_finished: float = 0.7
     """An audio model this sure of the end shortens the wait after unclear words; it is never asked alone."""

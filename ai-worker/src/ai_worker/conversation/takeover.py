@@ -10,8 +10,9 @@ from ai_worker.conversation.endpointing import words
 from ai_worker.conversation.events import Played
 from ai_worker.conversation.history import Exchange
 from ai_worker.conversation.line import Line
+from ai_worker.conversation.mouth import Mouth
 from ai_worker.conversation.scripted import Sentence
-from ai_worker.conversation.speaker import Speaker
+from ai_worker.conversation.thinker import Thinker
 
 
 class TakeOver:
@@ -20,10 +21,13 @@ class TakeOver:
     `on_silent` is called when there is nothing to go on with.
     """
 
-    def __init__(self, context: Context, line: Line, speaker: Speaker, on_silent: Callable[[], None]) -> None:
+    def __init__(
+        self, context: Context, line: Line, mouth: Mouth, thinker: Thinker, on_silent: Callable[[], None]
+    ) -> None:
         self._context = context
         self._line = line
-        self._speaker = speaker
+        self._mouth = mouth
+        self._thinker = thinker
         self._on_silent = on_silent
         self.under_way = False
 
@@ -43,7 +47,7 @@ class TakeOver:
         """All that can be known is known: say the rest, answer what was not answered, do what was announced."""
         history = self._context.history
         self._end()
-        self._speaker.settle_unknown()
+        self._mouth.settle_unknown()
         if not history.announced:
             self._drop()
         rest, result_came = self._missing(), bool(history.said) and isinstance(history.said[-1], Exchange)
@@ -51,18 +55,23 @@ class TakeOver:
         ask = history.pending is None and (result_came or rest is None)
         if sentences or ask or history.pending:
             said = frozenset(" ".join(words(text)) for text in history.said_in_turn())
-            self._speaker.continue_with(sentences, history.pending, ask=ask, known=None if result_came else said)
+            self._thinker.continue_with(sentences, history.pending, ask=ask, known=None if result_came else said)
         elif history.unanswered:
-            self._speaker.answer(history.said[-1] if isinstance(history.said[-1], str) else "")
+            self._thinker.answer(history.said[-1] if isinstance(history.said[-1], str) else "")
         else:
             self._on_silent()
+
+    def hush(self) -> None:
+        """The caller speaks over the other worker's words."""
+        if self.under_way:
+            self._mouth.silence()
 
     def stop(self) -> None:
         """Something else comes first: what was left unsaid stays unsaid."""
         if self.under_way:
             self._end()
             self._drop()
-            self._speaker.silence()
+            self._mouth.silence()
 
     def _missing(self) -> list[Sentence] | None:
         """What was to follow the other worker's last sentence, by the script; None when only the model can tell."""

@@ -31,7 +31,7 @@ class ToolUse:
         for call in calls:
             reply.working[call.id] = call
             context.history.asked(call)
-            self.write(call, "asked", "")
+            self._write(call, "asked", "")
             context.emit(UseTool(call))
         context.after("filler", context.options.filler_after)
         context.after("tools", context.options.tool_limit)
@@ -44,7 +44,7 @@ class ToolUse:
         exchange = self._context.history.answered(event.tool_call_id, event.text)
         if exchange is None:
             return None
-        self.write(exchange.call, "done", event.text)
+        self._write(exchange.call, "done", event.text)
         if reply is None or reply.working.pop(event.tool_call_id, None) is None:
             return None
         if event.request and not reply.request:
@@ -54,13 +54,19 @@ class ToolUse:
         self._context.timers.cancel("filler", "tools")
         return reply
 
+    def refused(self, tool_call_id: str, reason: str) -> None:
+        """What a tool call wanted done on the line can't be done: the model is told. Without a tool call, nobody is."""
+        result = f"It was not done, and can't be: {reason}"
+        if exchange := self._context.history.failed(tool_call_id, result):
+            self._write(exchange.call, "failed", result)
+
     def filler(self, reply: Reply) -> str:
         """What to say while the reply's tools run."""
         persona = self._context.persona
         fillers = (persona.fillers.get(call.name) for call in reply.working.values())
         return next((text for text in fillers if text), persona.filler)
 
-    def write(self, call: ToolCall, state: transcript.ToolState, result: str) -> None:
+    def _write(self, call: ToolCall, state: transcript.ToolState, result: str) -> None:
         context = self._context
         context.write(
             transcript.ToolUsed(context.now, context.history.turn, call.id, call.name, call.arguments, state, result)

@@ -12,9 +12,10 @@ class Utterance:
     `from_ms` is where the part that is still to be transcribed begins; `parts` are the words of the parts before it, by
     revision, `words` those of the latest revision: None as long as they are awaited. `stopped_at` is the end of the
     last speech by the worker's clock, `ended_at` the same by the streamer's. `partial` is what the STT understands so
-    far of what comes after the parts, `probed` what it understood when it was last asked in the middle of it.
-    `pauses` (s) are those in a number, a spelling or an address that is being dictated. `over_bot` says that it began while the bot was heard; a `doubtful` one is the rest of a sound that goes on after
-    the caller has finished, as long as there are no words in it.
+    far of what comes after the parts, `probed` what it understood when it was last asked in the middle of it, up to
+    `probed_ms`. `pauses` (s) are those in a number, a spelling or an address that is being dictated. `over_bot` says
+    that it began while the bot was heard; a `doubtful` one is the rest of a sound that goes on after the caller has
+    finished, as long as there are no words in it. At `faded_ms` the caller's voice ended, while others go on behind it.
     """
 
     id: int
@@ -32,8 +33,14 @@ class Utterance:
     sounds_finished: bool = False
     partial: str = ""
     probed: str | None = None
+    probed_ms: int = 0
     over_bot: bool = False
     doubtful: bool = False
+    faded_ms: int | None = None
+
+    def at(self, position_ms: int) -> float:
+        """When that position was reached, by the worker's clock."""
+        return self.started_at + (position_ms - self.start_ms) / 1000
 
     @property
     def length_s(self) -> float:

@@ -1,0 +1,49 @@
+"""Nobody speaks: the caller is asked whether he is still there, and taken leave of when he does not answer."""
+
+from __future__ import annotations
+
+from ai_worker.conversation.context import Context
+from ai_worker.conversation.ear import Ear
+from ai_worker.conversation.keypad import Keypad
+from ai_worker.conversation.line import Line
+from ai_worker.conversation.speaker import Speaker
+
+
+class Silence:
+    """Waits while neither side does anything: the timer `silence`."""
+
+    def __init__(self, context: Context, line: Line, ear: Ear, keypad: Keypad, speaker: Speaker) -> None:
+        self._context = context
+        self._line = line
+        self._ear = ear
+        self._keypad = keypad
+        self._speaker = speaker
+        self._prompts = 0
+        self._patient_until = 0.0
+
+    def broken(self) -> None:
+        """The caller has taken the turn: from now on he may be asked again."""
+        self._context.timers.cancel("silence")
+        self._prompts = 0
+
+    def begin(self) -> None:
+        """The bot has finished speaking: the caller gets time to answer."""
+        self._patient_until = self._context.now + self._context.options.silence_prompt
+        self.wait()
+
+    def wait(self) -> None:
+        """The caller's time goes on, a little longer if he has just made a noise."""
+        context = self._context
+        if not (self._speaker.reply or self._ear.busy or self._line.leaving or self._keypad.digits):
+            context.timers.set("silence", max(self._patient_until, context.now + context.options.after_noise))
+
+    def too_long(self) -> None:
+        if self._speaker.reply or self._ear.busy or self._line.leaving:
+            return
+        prompts = self._context.persona.silence_prompts
+        if self._prompts < len(prompts):
+            self._prompts += 1
+            self._speaker.speak(prompts[self._prompts - 1])
+        else:
+            self._context.note("the caller stayed silent")
+            self._speaker.say_goodbye()
