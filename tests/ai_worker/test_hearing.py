@@ -160,6 +160,25 @@ def test_the_callers_voice_ends_though_others_talk_on_behind_it() -> None:
     assert 165 * 32 <= last.end_ms <= 165 * 32 + 300
 
 
+def test_where_the_detector_knows_the_noise_from_speech_it_is_believed() -> None:
+    hearing, found, at = Hearing(8000), [], 0
+    for count, amplitude, probability in ((60, 300, SILENCE), (40, 3000, SPEECH), (15, 300, SPEECH)):
+        for _ in range(count):
+            hearing.receive(window(amplitude), 100.0)
+            found += hearing.judge(at, probability)
+            at += 32
+    assert [type(event) for event in found] == [ev.SpeechStarted, ev.SpeechSustained]
+
+
+def test_a_sound_too_faint_for_a_caller_is_no_reason_to_fall_silent() -> None:
+    for amplitude, sustained in ((200, False), (900, True)):
+        hearing, found = Hearing(8000), []
+        for index in range(40):
+            hearing.receive(window(amplitude if index >= 10 else 0), 100.0)
+            found += hearing.judge(index * 32, SPEECH if index >= 10 else SILENCE)
+        assert (ev.SpeechSustained() in found) is sustained
+
+
 def test_voices_that_are_all_alike_have_no_foreground() -> None:
     assert over_babble((60, 300), (40, 900), (40, 300)) == []
     assert over_babble((100, 2000)) == []

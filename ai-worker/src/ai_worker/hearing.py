@@ -24,6 +24,9 @@ NOISE_MS = 1500
 QUIETEST = 60.0
 """Amplitude (of 32767) below which nothing is a beginning, -55 dBFS; and by what factor speech is louder than noise."""
 LOUDER = 3.0
+LOUD_ENOUGH = 400.0
+"""Amplitude (RMS of its loudest syllable, -38 dBFS) from which a sound alone interrupts the bot: what is fainter is rather
+an echo of it. A faint voice interrupts by its words."""
 BACKGROUND_EVERY_MS = 8 * WINDOW_MS
 """How often the background's loudness is looked at again, while there is speech."""
 
@@ -110,18 +113,22 @@ class Hearing:
                 case SpeechStopped(at_ms=end_ms):
                     silence_ms = round(self.position_ms - end_ms)
                     found.append(ev.SpeechStopped(end_ms, silence_ms, self.at(end_ms)))
-        if self._gate.speaking and not self._sustained and self._gate.speech_ms >= BARGE_IN_MS:
+        self._follow_voice(at_ms + WINDOW_MS, found)
+        loud = self._foreground.loudest >= LOUD_ENOUGH
+        if self._gate.speaking and not self._sustained and loud and self._gate.speech_ms >= BARGE_IN_MS:
             self._sustained = True
             found.append(ev.SpeechSustained())
-        if self._gate.speaking and not self._gate.in_dip:
-            end_ms = at_ms + WINDOW_MS
-            loudness = float(np.sqrt(np.mean(np.square(self._loudness(end_ms, LEVEL_MS)))))
-            match self._foreground.push(end_ms, loudness, self._background(end_ms)):
-                case "faded":
-                    found.append(ev.SpeechFaded(end_ms - FADED_MS))
-                case "back":
-                    found.append(ev.SpeechBack())
         return found
+
+    def _follow_voice(self, end_ms: int, found: list[ev.Event]) -> None:
+        """The caller's own voice is the louder one, in the latest window too?"""
+        if not self._gate.hears_speech:
+            self._foreground.silence()
+            return
+        loudness = float(np.sqrt(np.mean(np.square(self._loudness(end_ms, LEVEL_MS)))))
+        verdict = self._foreground.push(end_ms, loudness, self._background(end_ms))
+        if verdict and self._gate.speaking:
+            found.append(ev.SpeechFaded(end_ms - FADED_MS) if verdict == "faded" else ev.SpeechBack())
 
     def _background(self, at_ms: int) -> float:
         """How loud the line is in its quiet moments."""

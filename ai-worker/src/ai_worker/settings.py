@@ -66,7 +66,7 @@ class WorkerSettings(ServiceSettings):
     local_llm_threads: int = Field(1, ge=1, le=256, description="Threads of the local language model")
     local_llm_parallel: int = Field(4, ge=1, le=64, description="Answers that the local language model writes at once")
     llm_guesses: int = Field(
-        3, ge=0, le=20, description="Answers begun within one turn before it is surely over; 0: none, the cheapest"
+        5, ge=0, le=20, description="Answers begun within one turn before it is surely over; 0: none, the cheapest"
     )
     turn_detector: Literal["text", "smart-turn"] = Field(
         "text", description="What tells the end of a turn: the words, or the words and a model of the sound"

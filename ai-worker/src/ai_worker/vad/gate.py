@@ -72,7 +72,7 @@ class SpeechGate:
         self._stop_ms = max(WINDOW_MS, stop_ms - WINDOW_MS // 2)
         self._paused = False
         self._speaking = False
-        self._in_dip = False
+        self._hears_speech = False
         self._onset_ms: int | None = None
         self._stopped_ms: int | None = None
         self._last_speech_ms = 0
@@ -85,9 +85,9 @@ class SpeechGate:
         return self._speaking
 
     @property
-    def in_dip(self) -> bool:
-        """Whether the latest window was no speech: a dip, or the beginning of a pause."""
-        return self._in_dip
+    def hears_speech(self) -> bool:
+        """Whether the latest window is speech by itself, whatever came before it."""
+        return self._hears_speech
 
     @property
     def speech_ms(self) -> int:
@@ -104,8 +104,8 @@ class SpeechGate:
         if self._onset_ms is not None and self._is_over(at_ms):
             verdicts += self._close()
         end_ms = at_ms + WINDOW_MS
-        self._in_dip = probability < (self._enter if self._onset_ms is None else self._stay)
-        if not self._in_dip:
+        self._hears_speech = probability >= (self._enter if self._onset_ms is None else self._stay)
+        if self._hears_speech:
             if self._onset_ms is None:
                 # Not into what has been told of already.
                 self._onset_ms = max(self._last_speech_ms, min(at_ms, self._find_onset(at_ms)))
