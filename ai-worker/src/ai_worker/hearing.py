@@ -25,8 +25,8 @@ QUIETEST = 60.0
 """Amplitude (of 32767) below which nothing is a beginning, -55 dBFS; and by what factor speech is louder than noise."""
 LOUDER = 3.0
 LOUD_ENOUGH = 400.0
-"""Amplitude (RMS of its loudest syllable, -38 dBFS) from which a sound alone interrupts the bot: what is fainter is rather
-an echo of it. A faint voice interrupts by its words."""
+"""Amplitude (RMS of its loudest syllable, -38 dBFS) from which a sound alone interrupts the bot: what is fainter is
+rather an echo of it. A faint voice interrupts by its words."""
 BACKGROUND_EVERY_MS = 8 * WINDOW_MS
 """How often the background's loudness is looked at again, while there is speech."""
 

@@ -17,6 +17,7 @@ from ai_worker.call import CallTask
 from ai_worker.casting import persona_of, turn_taking_of
 from ai_worker.conversation.history import History
 from ai_worker.conversation.rebuild import rebuilt_history
+from ai_worker.fair_share import HOLD_BACK_S, FairShare
 from ai_worker.jobs.queue import JobQueue
 from ai_worker.metrics import Metrics
 from ai_worker.providers.suite import Suite
@@ -31,6 +32,8 @@ from callbus.claims import RENEW_EVERY_S, Claims, Lease, Waiting
 from callbus.errors import BusUnavailable, LeaseLost
 
 KIND = "worker"
+MOST_AT_ONCE = 4
+"""Calls of a dead worker that one successor takes before the others have their turn."""
 MOST_EPOCHS = 6
 """A call that has outlived this many workers breaks them: it is handed to a person, or ended."""
 
@@ -76,6 +79,7 @@ class Worker:
         self._reader = MediaReader(broker, vad)
         self._bus_clock = BusClock()
         self._running: dict[Lease, asyncio.Task[None]] = {}
+        self._share = FairShare(broker, KIND, self.id, capacity=capacity, mine=lambda: len(self._running))
         self._room = asyncio.Event()
         self._room.set()
         self._draining = False
@@ -91,6 +95,7 @@ class Worker:
                 group.create_task(self._reader.run()),
                 group.create_task(self._bus_clock.run(self._broker)),
                 group.create_task(self._agents.run()),
+                group.create_task(self._share.watch()),
                 group.create_task(registry.keep_beating(self._broker, KIND, self.id, self._info)),
             ]
             log.info("worker ready", worker=self.id, capacity=self._capacity, **self._providers.names)
@@ -122,18 +127,24 @@ class Worker:
     # --- leases
 
     async def _claim(self) -> None:
-        """Take what waits while there is room, and what other workers left behind."""
+        """Take what waits while there is room, and what other workers left behind.
+
+        One call at a time, or a few: of many that wait at once, or whose worker died, every worker gets its share.
+        """
         looked = 0.0
         while True:
             await self._room.wait()
-            room = self._capacity - len(self._running)
+            held_back = self._share.holds_back
+            if held_back:
+                await asyncio.sleep(HOLD_BACK_S)
             try:
                 taken: list[Waiting] = []
                 if time.monotonic() - looked >= 1.0:
-                    looked = time.monotonic()
-                    taken = await self._claims.take_abandoned(room)
+                    taken = await self._claims.take_abandoned(MOST_AT_ONCE)
+                    # Where there was one there may be more.
+                    looked = looked if taken else time.monotonic()
                 if not taken:
-                    taken = await self._claims.take_new(room, block_ms=500)
+                    taken = await self._claims.take_new(1, block_ms=1 if held_back else 500)
                 for waiting in taken:
                     await self._take(waiting)
             except BusUnavailable:

@@ -136,19 +136,23 @@ class Claims:
         return [_waiting(entry, fields) for _, entries in reply or () for entry, fields in entries if fields]
 
     async def take_abandoned(self, room: int) -> list[Waiting]:
-        """Up to `room` calls whose worker has not renewed its lease for LEASE_S."""
-        reply = await self._group(
-            "XAUTOCLAIM",
-            keys.WAITING,
-            keys.WORKERS_GROUP,
-            self._worker,
-            int(LEASE_S * 1000),
-            self._cursor,
-            "COUNT",
-            room,
-        )
-        self._cursor = reply[0].decode() if isinstance(reply[0], bytes) else str(reply[0])
-        return [_waiting(entry, fields) for entry, fields in reply[1] if fields]
+        """Up to `room` calls whose worker has not renewed its lease for LEASE_S: the next ones in turn, if any."""
+        while True:
+            reply = await self._group(
+                "XAUTOCLAIM",
+                keys.WAITING,
+                keys.WORKERS_GROUP,
+                self._worker,
+                int(LEASE_S * 1000),
+                self._cursor,
+                "COUNT",
+                room,
+            )
+            self._cursor = reply[0].decode() if isinstance(reply[0], bytes) else str(reply[0])
+            found = [_waiting(entry, fields) for entry, fields in reply[1] if fields]
+            # Redis looks at ten times COUNT entries at a time, and most of them are held.
+            if found or self._cursor == "0-0":
+                return found
 
     async def begin(self, waiting: Waiting) -> Lease | None:
         """Open a new epoch on a call just taken; None when the call is over. Raises LeaseLost."""

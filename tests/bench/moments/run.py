@@ -24,7 +24,7 @@ from callbus.broker import connect
 from devstack.stack import LocalStack
 from ringover_sim.errors import SimulatorError
 
-JOBS = 4
+JOBS = 3
 
 
 async def run(jobs: int = JOBS, moments: Sequence[Moment] = MOMENTS, keep: Path | None = None) -> MomentsResult:

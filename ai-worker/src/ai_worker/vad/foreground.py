@@ -8,9 +8,9 @@ from typing import Literal
 
 NEAR = 5.0
 FAINT = 2.2
-"""How many times louder than the background's quiet moments (see `push`) a voice is that is near the telephone, and what
-is still taken for the background. Four people talking 10 dB below the caller are below 2.2 for three quarters of the
-time and above 3.0 for a tenth; the caller is above 2.5 for three quarters of it."""
+"""How many times louder than the background's quiet moments (see `push`) a voice is that is near the telephone, and
+what is still taken for the background. Four people talking 10 dB below the caller are below 2.2 for three quarters of
+the time and above 3.0 for a tenth; the caller is above 2.5 for three quarters of it."""
 BACK = 0.5
 """A sound of which the loudest of the caller's is at most twice as loud is the caller again."""
 FADED_MS = 160
@@ -51,8 +51,8 @@ class Foreground:
         self._fooled *= 1 - _LATELY
 
     def push(self, at_ms: int, loudness: float, background: float) -> Literal["faded", "back"] | None:
-        """The next window with speech, which ends at `at_ms`. In any unit: its `loudness` (RMS over LEVEL_MS up to there), and the
-        background's (the BACKGROUND_PERCENTILE of the last BACKGROUND_MS).
+        """The next window with speech, which ends at `at_ms`. In any unit: its `loudness` (RMS over LEVEL_MS up to
+        there), and the background's (the BACKGROUND_PERCENTILE of the last BACKGROUND_MS).
 
         "faded" when a voice that was near is not heard any more, "back" when it is again.
         """
