@@ -67,7 +67,7 @@ async def _serve(settings: WorkerSettings, agents: AgentWatcher) -> None:
             provider_suite(settings) as suite,
             httpx.AsyncClient(follow_redirects=False) as http,
         ):
-            preparing = asyncio.create_task(suite.prepare(agents.book.agents))
+            preparing = asyncio.create_task(suite.keep_prepared(lambda: agents.book.agents))
             worker = Worker(
                 broker,
                 agents,

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from ai_worker.agents import Agent
 from ai_worker.conversation import scripted
-from ai_worker.providers.base import SaidUntil, TextToSpeech
+from ai_worker.providers.base import ProviderError, SaidUntil, TextToSpeech
 from ai_worker.saying import spoken
 
 _Key = tuple[str, int, str, str]
@@ -31,14 +31,23 @@ class PreparedSpeech:
         return self._tts.name
 
     async def prepare(self, agents: Iterable[Agent], *, sample_rate: int) -> None:
-        """Speak every fixed sentence of these agents once. Raises ProviderError."""
+        """Speak every fixed sentence of these agents once, those that have not been.
+
+        Raises the last ProviderError after all were tried.
+        """
+        failed = None
         for agent in agents:
             for text in agent.fixed_texts:
                 for sentence in scripted.sentences(text):
                     language = agent.language_code
                     key = (spoken(sentence.text, language).text, sample_rate, agent.voice, language)
                     if key not in self._prepared:
-                        self._prepared[key] = await self._made(key)
+                        try:
+                            self._prepared[key] = await self._made(key)
+                        except ProviderError as error:
+                            failed = error
+        if failed:
+            raise failed
 
     async def stream(
         self, text: str, *, sample_rate: int, voice: str, language: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from contextlib import aclosing
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from ai_worker import settings as settings_module
 from ai_worker.agents import Agent, ProviderOrder
+from ai_worker.conversation.scripted import sentences
 from ai_worker.providers.base import ChatMessage, ProviderDenied, ProviderError, TextDelta
 from ai_worker.providers.suite import provider_suite
 from ai_worker.settings import Seam, WorkerSettings
@@ -102,6 +104,41 @@ async def test_the_greeting_waits_for_its_own_voice() -> None:
         assert suite.names == {"stt": "openai-stt", "llm": "openai-chat", "tts": "elevenlabs-tts"}
         assert suite.counts.as_dict() == {"switches": {}, "failures": {"tts": {"elevenlabs-tts": 1}}}
         assert list(suite.state()["tts"]) == ["elevenlabs-tts", "openai-tts"]
+
+
+async def test_what_could_not_be_prepared_is_tried_again_and_changed_agents_are_prepared_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ai_worker.providers.suite.LOOK_EVERY_S", 0.02)
+    changed = AGENT.model_copy(update={"greeting": "Welcome to the other house."})
+    agents = [AGENT]
+    async with (
+        FakeOpenAI() as openai,
+        FakeElevenLabs() as elevenlabs,
+        provider_suite(cloud(openai, elevenlabs)) as suite,
+    ):
+
+        def made() -> int:
+            return asked(elevenlabs, "/text-to-speech/")
+
+        async def is_ready(text: str) -> bool:
+            """Whether nobody has to be asked for it."""
+            before = made()
+            assert await audio(suite.tts.stream(text, sample_rate=8000, voice="", language="en"))
+            return made() == before
+
+        # The first sentences fail, the others are made all the same.
+        elevenlabs.fail_next(Refuse(500), Refuse(500))
+        keeping = asyncio.create_task(suite.keep_prepared(lambda: agents))
+        texts = {sentence.text for text in AGENT.fixed_texts for sentence in sentences(text)}
+        for text in texts:
+            await until(lambda text=text: is_ready(text))  # type: ignore[misc]
+        assert made() >= 2 * len(texts) + 2
+        assert not await is_ready("Welcome to the other house.")
+        agents = [changed]
+        await until(lambda: is_ready("Welcome to the other house."))
+        keeping.cancel()
+        await asyncio.wait([keeping])
 
 
 async def test_a_sentence_comes_from_the_second_voice_and_the_counts_say_so() -> None:

@@ -82,7 +82,7 @@ class TurnTaking:
     """Speech that lasts this long is looked into: perhaps the caller has finished, and a television goes on."""
     sound_again: float = 2.5
     """Words to which none is added for this long, while the sound goes on, are all that the caller said."""
-    sound_with_words: float = 1.2
+    sound_with_words: float = 2.0
     """Where the STT tells the words as they are spoken, none for this long are a silence, whatever else is heard;"""
     unsure_silence: float = 0.5
     """but that silence must be so much longer than one without a sound."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +20,9 @@ from ai_worker.settings import WorkerSettings
 
 # With another provider at hand, a server that asks for a longer pause than this is left for the other one.
 LONGEST_PAUSE_S = 0.3
+LOOK_EVERY_S = 2.0
+LONGEST_WAIT_S = 60.0
+"""What could not be prepared is tried again after 4 s, 8 s and so on, at most this long."""
 
 log = structlog.get_logger()
 
@@ -63,24 +66,48 @@ class Suite:
             voices=self.voices.ordered(order.tts),
         )
 
-    async def prepare(self, agents: Iterable[Agent]) -> None:
-        """Do before the first call what it would otherwise wait for. What fails here is tried again within calls."""
-        groups: dict[ProviderOrder, list[Agent]] = {}
-        for agent in agents:
-            groups.setdefault(agent.providers, []).append(agent)
-        for order, group in groups.items():
-            try:
-                await self.of(order)._prepare(group)
-            except ProviderError as error:
-                log.warning("not everything could be prepared", error=str(error))
+    async def keep_prepared(self, agents: Callable[[], Sequence[Agent]]) -> None:
+        """Do ahead of the calls what they would wait for, or could not have when a provider is away; until cancelled.
 
-    async def _prepare(self, agents: Sequence[Agent]) -> None:
+        What fails is tried again, and agents that change are looked at again: `agents` gives those of now.
+        """
+        known: Sequence[Agent] | None = None
+        pause = 0.0
+        while True:
+            if (now := agents()) is not known:
+                known, pause = now, LOOK_EVERY_S
+                whole = await self.prepare(now)
+            elif not whole:
+                whole = await self._speak_ahead(now)
+                pause = min(2 * pause, LONGEST_WAIT_S)
+            await asyncio.sleep(LOOK_EVERY_S if whole else pause)
+
+    async def prepare(self, agents: Sequence[Agent]) -> bool:
+        """Once; False when not everything could be. What fails here is tried again within calls."""
+        for order, group in _by_order(agents):
+            try:
+                await self.of(order)._read_prompts(group)
+            except ProviderError as error:
+                log.warning("a prompt could not be read ahead", error=str(error))
+        return await self._speak_ahead(agents)
+
+    async def _speak_ahead(self, agents: Sequence[Agent]) -> bool:
+        whole = True
+        for order, group in _by_order(agents):
+            tts = self.of(order).tts
+            for sample_rate in (8000, 16000):
+                try:
+                    await tts.prepare(group, sample_rate=sample_rate)
+                except ProviderError as error:
+                    log.warning("not everything could be prepared", error=str(error))
+                    whole = False
+        return whole
+
+    async def _read_prompts(self, agents: Sequence[Agent]) -> None:
         # To the local model, reading a prompt costs time, once.
         if self.llm.kinds[0] == "local":
             for agent in agents:
                 await self._read_prompt(agent)
-        for sample_rate in (8000, 16000):
-            await self.tts.prepare(agents, sample_rate=sample_rate)
 
     async def _read_prompt(self, agent: Agent) -> None:
         agent = agent.for_call({})
@@ -88,6 +115,13 @@ class Suite:
         async with aclosing(self.llm.first().stream((*prompt, ChatMessage("user", "Hello.")))) as deltas:
             async for _ in deltas:
                 return
+
+
+def _by_order(agents: Iterable[Agent]) -> Iterable[tuple[ProviderOrder, list[Agent]]]:
+    groups: dict[ProviderOrder, list[Agent]] = {}
+    for agent in agents:
+        groups.setdefault(agent.providers, []).append(agent)
+    return groups.items()
 
 
 @asynccontextmanager
