@@ -1,6 +1,6 @@
 # Every target sets up what it needs by itself; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev call test test-containers bench lint format up down lock clean
+.PHONY: help setup demo dev call test chaos chaos-short test-containers bench lint format up down lock clean
 
 # Flags for pytest, as in: make test PYTEST_ARGS="-k playout -x"
 PYTEST_ARGS ?=
@@ -8,8 +8,10 @@ PYTEST_ARGS ?=
 TEST_JOBS ?= 3
 # Flags for the script of one call, as in: make call CALL_ARGS="--script my-call.yaml"
 CALL_ARGS ?=
-# What `make bench` measures: overhead, barge-in, chaos, moments or all; and its flags, such as "overhead --seed 2"
+# What `make bench` measures: overhead, barge-in, chaos, moments, scale or all; and its flags, such as "overhead --seed 2"
 BENCH ?= all
+# Which faults `make chaos` does, and to how many live calls, as in: make chaos CHAOS="worker-killed --calls 20"
+CHAOS ?=
 # How many workers `make dev` and `make up` start.
 WORKERS ?= 1
 
@@ -32,7 +34,13 @@ call: setup ## one simulated call against what `make dev` or `make up` runs (CAL
 	@$(BIN)/devstack call $(CALL_ARGS)
 
 test: setup ## every test that needs no Docker (PYTEST_ARGS=…)
-	@$(BIN)/pytest --ignore=tests/containers -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
+	@$(BIN)/pytest --ignore=tests/containers --ignore=tests/faults_short -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
+
+chaos: setup ## kills, freezes and starves a running system with 20 live calls, and shows what held (CHAOS=… for one fault)
+	@PYTHONPATH=tests $(BIN)/python -m faults $(CHAOS)
+
+chaos-short: setup ## the same with a few calls, as .ci/run does (PYTEST_ARGS=…)
+	@$(BIN)/pytest tests/faults_short $(PYTEST_ARGS)
 
 test-containers: setup ## builds the images and places a call through docker compose; skips, saying so, without an engine
 	@$(BIN)/pytest tests/containers $(PYTEST_ARGS)
@@ -40,10 +48,11 @@ test-containers: setup ## builds the images and places a call through docker com
 bench: setup ## measures latency, barge-in, provider chaos and turn-taking against the goals; ten minutes (BENCH=overhead for one)
 	@PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
 
-lint: setup ## ruff and mypy, as .ci/run does
+lint: setup ## ruff, mypy, and known vulnerabilities of the locked packages where a network allows; as .ci/run does
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@scripts/audit.sh
 
 format: setup ## let ruff sort imports and format
 	@$(BIN)/ruff check --fix .

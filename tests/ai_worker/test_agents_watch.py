@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -162,5 +163,8 @@ def test_the_guides_examples_are_right(tmp_path: Path) -> None:
         (tmp_path / str(number) / "a.yaml").write_text(block, encoding="utf-8")
         assert check_agents([str(tmp_path / str(number))]) == 0
     (tmp_path / "pieces").mkdir()
+    with wave.open(str(tmp_path / "pieces" / "sorry.wav"), "wb") as recorded:
+        recorded.setparams((1, 2, 8000, 0, "NONE", ""))
+        recorded.writeframes(bytes(16000))
     (tmp_path / "pieces" / "a.yaml").write_text(GOOD + "".join(pieces), encoding="utf-8")
     assert check_agents([str(tmp_path / "pieces")]) == 0

@@ -1,4 +1,4 @@
-"""`python -m bench [overhead|barge-in|chaos|moments|all]`: exit code 0 when every goal is reached, else 1."""
+"""`python -m bench [overhead|barge-in|chaos|moments|scale|all]`: exit code 0 when every goal is reached, else 1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import uvloop
 
-from bench import barge_in, chaos, moments, overhead
+from bench import barge_in, chaos, moments, overhead, scale
 from bench.errors import BenchError
 from bench.goals import Result, machine
 
@@ -34,6 +34,7 @@ BENCHES: dict[str, Callable[[int], Coroutine[Any, Any, Outcome]]] = {
     "barge-in": lambda seed: barge_in.run(seed=seed),
     "chaos": lambda seed: chaos.run(seed=seed),
     "moments": lambda _: moments.run(),
+    "scale": lambda seed: scale.run(seed=seed),
 }
 
 

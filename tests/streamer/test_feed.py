@@ -147,3 +147,32 @@ async def test_an_action_whose_mark_got_no_reply_is_done_once(broker: Broker, re
         assert await Actions(broker).first_time(action) is False
     finally:
         await flaky.aclose()
+
+
+def test_of_a_backlog_that_comes_after_a_long_stall_the_newest_is_kept() -> None:
+    feed = feed_of()
+    assert feed.audio(100.0, 0, FRAME)
+    feed.take()
+    # 5 s of silence, then 5 s of audio within 250 ms: none of it is to be written before all of it has come.
+    now = [feed.audio(105.0 + number * 0.001, 20 + number * 20, FRAME) for number in range(250)]
+    assert not any(now)
+    assert not feed.audio(105.27, 5020, FRAME)
+    assert feed.audio(105.35, 5040, FRAME)
+    assert feed.dropped_frames == 252 - MOST_FRAMES
+    [audio] = written(feed)
+    assert audio["position"] == 5060 - 20 * MOST_FRAMES
+    assert feed.audio(105.37, 5060, FRAME)
+
+
+def test_who_goes_on_too_fast_for_ever_is_not_waited_for() -> None:
+    feed = feed_of()
+    feed.audio(100.0, 0, FRAME)
+    written_at = next(at for at in (105.0 + 0.005 * number for number in range(400)) if feed.audio(at, 0, FRAME))
+    assert written_at == pytest.approx(105.5, abs=0.01)
+
+
+def test_after_a_stall_of_half_a_second_everything_is_written_at_once() -> None:
+    feed = feed_of()
+    assert feed.audio(100.0, 0, FRAME)
+    assert all(feed.audio(100.5, 20 + number * 20, FRAME) for number in range(25))
+    assert feed.dropped_frames == 0

@@ -15,6 +15,10 @@ from ai_worker.agent_fields import Misplaced
 
 Loc = tuple[str | int, ...]
 
+LARGEST_BYTES = 256 * 1024
+MOST_VALUES = 20_000
+"""With every alias written out: a few lines of aliases to aliases stand for billions of values."""
+
 _JSON_SCALARS = {
     "tag:yaml.org,2002:bool": re.compile(r"true|false"),
     "tag:yaml.org,2002:int": re.compile(r"-?(0|[1-9][0-9]*)"),
@@ -82,11 +86,15 @@ def read(path: Path, *, typed: tuple[Loc, ...] = ()) -> Written:
     Raises AgentError.
     """
     try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise AgentError(f"{path}:1: larger than {LARGEST_BYTES // 1024} KiB: an agent is a page or two")
         text = path.read_text(encoding="utf-8")
         loader = _AsWritten(text)
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
             raise AgentError(f"{path}:1: expected an agent: `name: …`, `greeting: …` and so on, each on its line")
+        if _size(root, {}) > MOST_VALUES:
+            raise AgentError(f"{path}:1: more than {MOST_VALUES} values, with its aliases (*name) written out")
         if repeated := list(_repeated_keys(root)):
             raise AgentError(*(f"{path}:{line}: `{key}` is here a second time" for line, key in repeated))
         for loc in typed:
@@ -100,6 +108,17 @@ def read(path: Path, *, typed: tuple[Loc, ...] = ()) -> Written:
         raise AgentError(f"{path}:1: can't be read: {error}") from error
     except RecursionError as error:
         raise AgentError(f"{path}:1: can't be read: it is nested too deeply, or in itself") from error
+
+
+def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """How many values a node stands for. One that is nested in itself counts once: that is reported elsewhere."""
+    if id(node) not in sizes:
+        sizes[id(node)] = 1
+        children = node.value if isinstance(node, yaml.CollectionNode) else ()
+        if isinstance(node, yaml.MappingNode):
+            children = [part for pair in node.value for part in pair]
+        sizes[id(node)] = 1 + sum(_size(child, sizes) for child in children)
+    return sizes[id(node)]
 
 
 def _repeated_keys(node: yaml.Node, looked: set[int] | None = None) -> Iterator[tuple[int, str]]:

@@ -13,12 +13,15 @@ from ai_worker import agent_yaml
 from ai_worker.agent_fields import CalledNumber, Misplaced, Name, Number, bare_number
 from ai_worker.agent_hours import Hours, Outside
 from ai_worker.agent_providers import ProviderOrder
+from ai_worker.agent_recording import FOLDER, Recording
 from ai_worker.agent_rules import Rule, plain_words
 from ai_worker.agent_templates import Instructions, Spoken, call_values, fill_spoken, fill_written, is_fixed
 from ai_worker.agent_tools import BUILT_INS, HttpTool, PlayHost, Tool
 from ai_worker.agent_voicemail import AnsweringMachine
 from ai_worker.agent_yaml import AgentError, Written
+from ai_worker.conversation import scripted
 from ai_worker.settings import Seam
+from callbus.pcm import FRAME_MS, bytes_in
 
 __all__ = ["Agent", "AgentBook", "AgentError", "Limits", "ProviderOrder", "load_agents"]
 
@@ -53,6 +56,8 @@ class Agent(BaseModel):
     voice: str = ""
     providers: ProviderOrder = ProviderOrder()
     apology: Spoken = "I am sorry, something went wrong on my side."
+    apology_file: Recording | None = None
+    """The apology, recorded beforehand: it is heard when no voice works, and whenever it is said."""
     not_possible: Spoken = "I am sorry, that is not possible right now. What else can I do for you?"
     """Said when what it has announced (a transfer, keys, a file) can't be done."""
     reprompt: Spoken = "Sorry, I didn't catch that."
@@ -145,6 +150,16 @@ class Agent(BaseModel):
         said += [self.hours.outside.say] if self.hours else []
         said += [self.answering_machine.say] if self.answering_machine else []
         return tuple(fill_spoken(text, {}) for text in said if text and is_fixed(text))
+
+    def recorded(self, sentence: str, sample_rate: int) -> bytes | None:
+        """A sentence that was recorded beforehand, s16le mono at `sample_rate` Hz; None for one that wasn't."""
+        if self.apology_file is None:
+            return None
+        first, *rest = [part.text for part in scripted.sentences(self.apology)]
+        if sentence == first:
+            return self.apology_file.pcm(sample_rate)
+        # The file holds all of the apology: it was heard with its first sentence.
+        return bytes(bytes_in(FRAME_MS, sample_rate)) if sentence in rest else None
 
     def match(self, text: str) -> Rule | None:
         """The first rule that the caller's words call for."""
@@ -271,7 +286,7 @@ def load_agents(directory: Path, *, providers: Mapping[Seam, Sequence[str]] | No
 def _read(path: Path) -> _File:
     written = agent_yaml.read(path, typed=_JSON_PLACES)
     try:
-        return _File(written, Agent.model_validate(written.document))
+        return _File(written, Agent.model_validate(written.document, context={FOLDER: path.parent}))
     except ValidationError as error:
         raise AgentError(*(written.problem(found) for found in error.errors())) from error
 

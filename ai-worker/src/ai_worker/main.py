@@ -52,7 +52,8 @@ def main() -> None:
 
 async def _serve(settings: WorkerSettings, agents: AgentWatcher) -> None:
     stop = stop_signal()
-    metrics = Metrics()
+    metrics, loop = Metrics(), asyncio.get_running_loop()
+    metrics.watch("tasks", "Tasks of the event loop", lambda: len(asyncio.all_tasks(loop)))
     stop_metrics = metrics.serve("0.0.0.0", settings.worker_metrics_port) if settings.worker_metrics_port else None
     judge = turn_judge(settings.turn_detector, settings.smart_turn_model)
     vad = VadService()

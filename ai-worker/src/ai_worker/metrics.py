@@ -8,6 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
+from ai_worker.audio_way import AudioWay
 from callbus import transcript
 
 # From a Redis hop to a turn that went wrong.
@@ -21,6 +22,8 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self.audio_way = AudioWay()
+        self.registry.register(self.audio_way)
         self._stages = Histogram(
             "ringover_worker_turn_stage_seconds",
             "From the caller's last speech to each stage of the answer",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import structlog
 
+from ai_worker.audio_way import AudioWay
 from ai_worker.call import CallTask
 from ai_worker.vad import VadService
 from callbus import keys, media
@@ -25,9 +27,10 @@ log = structlog.get_logger()
 class MediaReader:
     """`add` and `remove` calls while `run` reads."""
 
-    def __init__(self, broker: Broker, vad: VadService) -> None:
+    def __init__(self, broker: Broker, vad: VadService, audio_way: AudioWay) -> None:
         self._broker = broker
         self._vad = vad
+        self._audio_way = audio_way
         self._calls: dict[str, CallTask] = {}
         self._positions: dict[str, bytes] = {}
         self._any = asyncio.Event()
@@ -43,6 +46,7 @@ class MediaReader:
         name = keys.media_in(call.lease.call_id)
         if self._calls.get(name) is call:
             del self._calls[name], self._positions[name]
+            self._audio_way.forget(name)
         if not self._calls:
             self._any.clear()
 
@@ -70,7 +74,9 @@ class MediaReader:
             pieces = []
             for entry_id, fields in entries:
                 try:
-                    if pcm := call.receive(entry_id, media.decode(fields)):
+                    event = media.decode(fields)
+                    self._audio_way.arrived(name, event, call.hearing.sample_rate)
+                    if pcm := call.receive(entry_id, event):
                         pieces.append(pcm)
                 except BadMessage as error:
                     log.error("unreadable media event", call_id=call.lease.call_id, error=str(error))
@@ -82,3 +88,4 @@ class MediaReader:
         for call, _ in heard.values():
             for at_ms, probability in verdicts[call.hearing.vad]:
                 call.judge(at_ms, probability)
+        self._audio_way.told(time.time())

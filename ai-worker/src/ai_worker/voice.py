@@ -116,6 +116,12 @@ class Voice:
         return self._synthesise(text)
 
     def _synthesise(self, text: str) -> AsyncGenerator[bytes | SaidUntil, None]:
+        if recorded := self._agent.recorded(text, self._sample_rate):
+            return _whole(recorded)
         return self._tts.stream(
             text, sample_rate=self._sample_rate, voice=self._agent.voice, language=self._agent.language_code
         )
+
+
+async def _whole(pcm: bytes) -> AsyncGenerator[bytes | SaidUntil, None]:
+    yield pcm

@@ -34,6 +34,8 @@ from callbus.errors import BusUnavailable, LeaseLost
 KIND = "worker"
 MOST_AT_ONCE = 4
 """Calls of a dead worker that one successor takes before the others have their turn."""
+LOOK_EVERY_MS = 250
+"""How often it is looked for calls that another worker left behind: their callers wait."""
 MOST_EPOCHS = 6
 """A call that has outlived this many workers breaks them: it is handed to a person, or ended."""
 
@@ -76,7 +78,7 @@ class Worker:
         self._turn_judge = turn_judge
         self._drain_timeout = drain_timeout
         self._claims = Claims(broker, self.id)
-        self._reader = MediaReader(broker, vad)
+        self._reader = MediaReader(broker, vad, metrics.audio_way)
         self._bus_clock = BusClock()
         self._running: dict[Lease, asyncio.Task[None]] = {}
         self._share = FairShare(broker, KIND, self.id, capacity=capacity, mine=lambda: len(self._running))
@@ -139,12 +141,12 @@ class Worker:
                 await asyncio.sleep(HOLD_BACK_S)
             try:
                 taken: list[Waiting] = []
-                if time.monotonic() - looked >= 1.0:
+                if time.monotonic() - looked >= LOOK_EVERY_MS / 1000:
                     taken = await self._claims.take_abandoned(MOST_AT_ONCE)
                     # Where there was one there may be more.
                     looked = looked if taken else time.monotonic()
                 if not taken:
-                    taken = await self._claims.take_new(1, block_ms=1 if held_back else 500)
+                    taken = await self._claims.take_new(1, block_ms=1 if held_back else LOOK_EVERY_MS)
                 for waiting in taken:
                     await self._take(waiting)
             except BusUnavailable:

@@ -17,8 +17,8 @@ from callbus import keys
 from callbus.broker import Broker
 from callbus.errors import LeaseLost
 
-LEASE_S = 3.0
-RENEW_EVERY_S = 0.75
+LEASE_S = 2.5
+RENEW_EVERY_S = 0.5
 
 # KEYS: calls:waiting, call hash; ARGV: group, worker, entry, call ttl, now
 # Returns the new epoch and whether another worker had begun this conversation; epoch 0 for a call that is over (its

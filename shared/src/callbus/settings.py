@@ -7,11 +7,19 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis.asyncio.connection import parse_url
 
 
 def _redis_url(url: str) -> str:
     if not url.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("expected redis://[:password@]host:port/db, rediss://… or unix://…")
+    try:
+        parse_url(url)
+    except ValueError:
+        # Its own words quote what it took for the port: that may be part of the password.
+        raise ValueError(
+            "expected redis://[:password@]host:port/db; in a password write / as %2F, # as %23, ? as %3F, @ as %40"
+        ) from None
     return url
 
 

@@ -1,13 +1,18 @@
-"""Logs that carry the call's id on every line: JSON for machines, readable on a terminal."""
+"""Logs that carry the call's id on every line, and no phone number: JSON for machines, readable on a terminal."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
+import traceback
+from typing import Literal, TextIO
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, WrappedLogger
+
+from callbus.masking import mask_event, mask_number, mask_text
+
+__all__ = ["mask_number", "setup_logging"]
 
 
 def setup_logging(service: str, *, level: str, format: Literal["auto", "json", "console"]) -> None:
@@ -21,10 +26,12 @@ def setup_logging(service: str, *, level: str, format: Literal["auto", "json", "
     ]
     renderer: structlog.typing.Processor
     if readable:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_masked_traceback)
     else:
         shared.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
+    # The last one: a traceback is a text by now.
+    shared.append(mask_event)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -46,9 +53,9 @@ def setup_logging(service: str, *, level: str, format: Literal["auto", "json", "
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 
-def mask_number(number: str) -> str:
-    """A phone number as it may stand in a log: its first digits and its last two."""
-    return number if len(number) <= 4 else f"{number[:4]}{'*' * (len(number) - 6)}{number[-2:]}"
+def _masked_traceback(out: TextIO, exc_info: ExcInfo) -> None:
+    # Not structlog's own choice: where rich is installed, it shows every local variable, and so keys and numbers.
+    out.write("\n" + mask_text("".join(traceback.format_exception(*exc_info)).rstrip("\n")))
 
 
 def _named(service: str) -> structlog.typing.Processor:

@@ -19,12 +19,11 @@ from ringover_sim.media import MediaConnection, Target, encoder, metadata, open_
 from ringover_sim.mouth import COMFORT_LEVEL, Mouth
 from ringover_sim.recorder import OnEvent, Recorder
 from ringover_sim.report import CallReport, ConnectionSeen, EndedBy, WebhookSeen
-from ringover_sim.runner import ScriptRunner
+from ringover_sim.runner import Behaviour, ScriptRunner
 from ringover_sim.speech import LocalVoice, Voice, noise_rms, prepare
 from ringover_sim.webhooks import EventName, Parties, WebhookSender
 
 WEBHOOK_TIMEOUT = httpx.Timeout(5.0)
-RECONNECT_TRIES = 5
 RECONNECT_PAUSE_S = 0.3
 
 
@@ -38,11 +37,13 @@ async def place_call(
     voice: Voice | None = None,
     base: Path | None = None,
     on_event: OnEvent | None = None,
+    behaviour: Behaviour | None = None,
 ) -> CallReport:
     """One call in real time.
 
     `gateway_url` None: no webhooks. `token`: for the streamer. `voice`: who speaks the lines, the local TTS by
     default. `base`: the folder that paths of the script are relative to. `on_event`: told of every timeline entry.
+    `behaviour`: who performs steps instead of the script's; what is said must be a line of the script.
     Raises SimulatorError when the call could not be placed; what went wrong within it is in the report.
     """
     folder = base or Path()
@@ -65,7 +66,7 @@ async def place_call(
                 form=script.webhooks.form,
                 signed_url=script.webhooks.signed_url,
             )
-        call = Call(script, parties, where, client, sender, Recorder(on_event))
+        call = Call(script, parties, where, client, sender, Recorder(on_event), behaviour)
         return await call.place(lines, folder)
 
 
@@ -86,7 +87,9 @@ class Call:
         client: httpx.AsyncClient,
         sender: WebhookSender | None,
         recorder: Recorder,
+        behaviour: Behaviour | None = None,
     ) -> None:
+        self._behaviour = behaviour
         self._script, self._parties, self._where = script, parties, where
         self._client, self._sender, self._recorder = client, sender, recorder
         self._line: PhoneLine
@@ -147,7 +150,7 @@ class Call:
             media = group.create_task(self._media(first))
             try:
                 async with asyncio.timeout(self._script.longest):
-                    await runner.run(self._script.steps, base)
+                    await (self._behaviour(runner) if self._behaviour else runner.run(self._script.steps, base))
             except TimeoutError:
                 self._recorder.failure(self._line.now_ms, f"the call took longer than {self._script.longest:g} s")
             self._end("caller")
@@ -201,13 +204,15 @@ class Call:
 
     async def _reconnect(self) -> MediaConnection:
         """Raises StreamerError when it fails too often."""
-        for _ in range(RECONNECT_TRIES - 1):
+        deadline = self._line.now_ms + 1000 * self._script.media.reconnect_for
+        while True:
             try:
                 return await self._connect()
             except StreamerError as error:
+                if self._line.now_ms >= deadline:
+                    raise
                 self._recorder.note(self._line.now_ms, "ringover", f"no reconnection yet: {error}")
                 await asyncio.sleep(RECONNECT_PAUSE_S)
-        return await self._connect()
 
     async def _connect(self) -> MediaConnection:
         began = self._line.now_ms

@@ -27,6 +27,10 @@ class StepFailed(Exception):
     """A step's time ran out: what follows makes no sense any more."""
 
 
+Behaviour = Callable[["ScriptRunner"], Awaitable[None]]
+"""Performs steps in an order of its own, until the caller wants to hang up; `place_call` takes one."""
+
+
 class Controls(Protocol):
     """What a script may do to its call apart from speaking."""
 
@@ -45,7 +49,8 @@ class ScriptRunner:
 
     def __init__(self, line: PhoneLine, recorder: Recorder, controls: Controls, lines: dict[str | Path, bytes]) -> None:
         self.turns: list[SpokenTurn] = []
-        self._line, self._recorder, self._controls, self._lines = line, recorder, controls, lines
+        self.line = line
+        self._recorder, self._controls, self._lines = recorder, controls, lines
         self._mark = 0
         """What the bot does counts from here (samples): the end of the caller's last line, or of the last wait."""
         self._since = 0
@@ -57,15 +62,16 @@ class ScriptRunner:
             if isinstance(step, steps.HangUp):
                 return
             try:
-                await self._perform(step, base)
+                await self.perform(step, base)
             except StepFailed as failure:
-                self._recorder.failure(self._line.now_ms, f"step {number}, {step.do}: {failure}")
+                self._recorder.failure(self.line.now_ms, f"step {number}, {step.do}: {failure}")
                 return
             except CallOver:
-                self._recorder.failure(self._line.now_ms, f"step {number}, {step.do}: the call had already ended")
+                self._recorder.failure(self.line.now_ms, f"step {number}, {step.do}: the call had already ended")
                 return
 
-    async def _perform(self, step: steps.Step, base: Path) -> None:
+    async def perform(self, step: steps.Step, base: Path) -> None:
+        """One step; hanging up is not one that can be performed. Raises StepFailed, CallOver."""
         match step:
             case steps.Say():
                 await self._speak("say", step.text, self._lines[step.text])
@@ -80,8 +86,8 @@ class ScriptRunner:
             case steps.WaitForBot():
                 await self._wait_for_bot(step)
             case steps.Pause():
-                end = self._line.now + round(step.seconds * self._line.rate)
-                await self._until(lambda: self._line.now >= end, step.seconds + 1, "")
+                end = self.line.now + round(step.seconds * self.line.rate)
+                await self._until(lambda: self.line.now >= end, step.seconds + 1, "")
             case steps.DropConnection():
                 self._controls.drop(step.reconnect_after)
             case steps.Expect():
@@ -92,54 +98,54 @@ class ScriptRunner:
                 return
 
     async def _speak(self, kind: TurnKind, text: str, pcm: bytes, during: Awaitable[None] | None = None) -> None:
-        said = self._line.mouth.say(pcm)
+        said = self.line.mouth.say(pcm)
         self.turns.append(SpokenTurn(kind, text, said))
-        self._since = self._line.now
-        self._recorder.note(self._line.now_ms, "caller", f"{kind}: {text}")
+        self._since = self.line.now
+        self._recorder.note(self.line.now_ms, "caller", f"{kind}: {text}")
         if during is not None:
             await during
-        spoken = len(pcm) / 2 / self._line.rate
+        spoken = len(pcm) / 2 / self.line.rate
         try:
             await self._until(lambda: said.end is not None, spoken + 10, "the line could not be spoken in time")
         except CallOver:
             # Everything audible was said: only the silence at the line's end was not.
-            if said.speech_end is None or self._line.mouth.position < said.speech_end:
+            if said.speech_end is None or self.line.mouth.position < said.speech_end:
                 raise
-        self._mark = said.speech_end or self._line.now
+        self._mark = said.speech_end or self.line.now
 
     async def _interrupt(self, step: steps.Interrupt) -> None:
         await self._until(self._bot_started, step.timeout, "the bot did not begin to speak")
-        onset = self._line.ear.onset_after(self._mark)
+        onset = self.line.ear.onset_after(self._mark)
         assert onset is not None
-        moment = onset + round(step.after * self._line.rate)
-        await self._until(lambda: self._line.now >= moment, step.after + 1, "")
-        if self._line.playout.playing is None:
-            self._recorder.failure(self._line.now_ms, f"interrupt: the bot did not speak for {step.after:g} s")
+        moment = onset + round(step.after * self.line.rate)
+        await self._until(lambda: self.line.now >= moment, step.after + 1, "")
+        if self.line.playout.playing is None:
+            self._recorder.failure(self.line.now_ms, f"interrupt: the bot did not speak for {step.after:g} s")
         await self._speak("interrupt", step.say, self._lines[step.say])
 
     async def _press(self, step: steps.Press) -> None:
         each = (TONE_MS + PAUSE_MS) / 1000
         if step.via == "tones":
-            await self._speak("press", step.digits, tones(step.digits, self._line.rate))
+            await self._speak("press", step.digits, tones(step.digits, self.line.rate))
             return
-        quiet = bytes(2 * round(each * self._line.rate) * len(step.digits))
+        quiet = bytes(2 * round(each * self.line.rate) * len(step.digits))
         await self._speak("press", step.digits, quiet, self._send_keys(step.digits, each))
 
     async def _send_keys(self, digits: str, each: float) -> None:
         for digit in digits:
-            if self._line.connection is not None:
-                await self._line.connection.send_text(json.dumps({"event": "dtmf", "digit": digit}))
+            if self.line.connection is not None:
+                await self.line.connection.send_text(json.dumps({"event": "dtmf", "digit": digit}))
             await asyncio.sleep(each)
 
     async def _wait_for_bot(self, step: steps.WaitForBot) -> None:
-        ear, rate = self._line.ear, self._line.rate
-        shortest, silence = rate * SHORTEST_SPEECH_MS // 1000, round(rate * step.silence)
+        ear, rate = self.line.ear, self.line.rate
+        shortest, silence = round(rate * max(SHORTEST_SPEECH_MS / 1000, step.at_least)), round(rate * step.silence)
 
         def finished() -> bool:
             return ear.heard_since(self._mark) >= shortest and ear.quiet_for() >= silence
 
         await self._until(finished, step.timeout, "the bot did not speak and finish")
-        self._mark = self._line.now
+        self._mark = self.line.now
 
     async def _expect(self, step: steps.Expect) -> None:
         wanted = step.command if step.data is None else f"{step.command} {step.data}"
@@ -158,7 +164,7 @@ class ScriptRunner:
         except (StepFailed, CallOver):
             seen = ", ".join(c.seen.command for c in self._recorder.commands if c.position >= self._since) or "nothing"
             self._recorder.failure(
-                self._line.now_ms, f"expected {wanted} within {step.within:g} s; since the caller's last line: {seen}"
+                self.line.now_ms, f"expected {wanted} within {step.within:g} s; since the caller's last line: {seen}"
             )
 
     async def _wait_for_end(self, step: steps.WaitForEnd) -> None:
@@ -168,15 +174,15 @@ class ScriptRunner:
             return
 
     def _bot_started(self) -> bool:
-        return self._line.ear.onset_after(self._mark) is not None
+        return self.line.ear.onset_after(self._mark) is not None
 
     async def _until(self, condition: Callable[[], bool], timeout: float, problem: str) -> None:
         """Wait for a condition, looked at after every tick and message. Raises StepFailed, CallOver."""
-        deadline = self._line.now + round(timeout * self._line.rate)
+        deadline = self.line.now + round(timeout * self.line.rate)
         while not condition():
             if self._controls.over:
                 raise CallOver
-            if self._line.now >= deadline:
+            if self.line.now >= deadline:
                 raise StepFailed(f"{problem} within {timeout:g} s")
-            self._line.moved.clear()
-            await self._line.moved.wait()
+            self.line.moved.clear()
+            await self.line.moved.wait()

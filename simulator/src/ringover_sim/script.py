@@ -56,10 +56,12 @@ class SayWav(_Strict):
 
 
 class WaitForBot(_Strict):
-    """Until the bot has spoken since the caller's last line, and has then been quiet for `silence` seconds."""
+    """Until the bot has spoken since the caller's last line, `at_least` seconds of sound, and has then been quiet for
+    `silence` seconds."""
 
     do: Literal["wait_for_bot"] = "wait_for_bot"
     timeout: Seconds = 30.0
+    at_least: Seconds = 0.0
     silence: Annotated[float, Field(ge=0.1, le=10)] = 0.7
 
 
@@ -168,6 +170,8 @@ class Media(_Strict):
     """Offer permessage-deflate."""
     seam_gap_ms: Annotated[int, Field(ge=0, le=1000)] = 20
     on_server_close: Literal["stay_away", "reconnect"] = "stay_away"
+    reconnect_for: Seconds = 1.5
+    """How long it is tried to come back after a lost connection."""
 
     @model_validator(mode="after")
     def _rtp_is_narrow(self) -> Media:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 from callbus import keys, media
@@ -11,6 +12,10 @@ from callbus.pcm import FRAME_MS
 MOST_FRAMES = 2000 // FRAME_MS
 """2 s of audio: older than that, it is worthless."""
 MOST_EVENTS = 500
+BACKLOG_COMES_S = 0.1
+LONGEST_BACKLOG_S = 0.5
+"""After a stall of more than 2 s it is waited for what comes at once, of which the newest 2 s are kept: this long after
+the last frame that came faster than it was spoken, and this long in all."""
 
 
 class _Frames:
@@ -30,7 +35,18 @@ Entry: TypeAlias = "_Frames | dict[bytes, bytes]"
 class Feed:
     """What one session has to tell, until it is written. Audio beyond 2 s is dropped, the oldest first."""
 
-    __slots__ = ("_entries", "_events", "_frames", "_key", "_packer", "dropped_frames", "lost")
+    __slots__ = (
+        "_entries",
+        "_events",
+        "_frames",
+        "_heard_at",
+        "_hold_most",
+        "_hold_until",
+        "_key",
+        "_packer",
+        "dropped_frames",
+        "lost",
+    )
 
     def __init__(self) -> None:
         self._key = ""
@@ -38,6 +54,8 @@ class Feed:
         self._entries: list[Entry] = []
         self._frames = 0
         self._events = 0
+        self._heard_at = math.inf
+        self._hold_until = self._hold_most = 0.0
         self.dropped_frames = 0
         self.lost = False
         """The stream was gone when entries were to be written: the conversation is over, or Redis lost its data."""
@@ -51,8 +69,15 @@ class Feed:
     def is_open(self) -> bool:
         return bool(self._key)
 
-    def audio(self, at: float, position_ms: int, pcm: bytes) -> None:
-        """One 20 ms frame."""
+    def audio(self, at: float, position_ms: int, pcm: bytes) -> bool:
+        """One 20 ms frame; whether it should be written now, or later together with what follows at once."""
+        apart = at - self._heard_at
+        self._heard_at = at
+        if apart > MOST_FRAMES * FRAME_MS / 1000:
+            self._hold_until = at + BACKLOG_COMES_S
+            self._hold_most = at + LONGEST_BACKLOG_S
+        elif at < self._hold_until and apart < FRAME_MS / 2000:
+            self._hold_until = min(at + BACKLOG_COMES_S, self._hold_most)
         last = self._entries[-1] if self._entries else None
         if type(last) is _Frames and position_ms == last.position_ms + FRAME_MS * len(last.pcm):
             last.pcm.append(pcm)
@@ -61,6 +86,7 @@ class Feed:
         self._frames += 1
         if self._frames > MOST_FRAMES:
             self._drop_oldest()
+        return at >= self._hold_until
 
     def event(self, event: media.MediaEvent) -> None:
         """Anything but audio."""

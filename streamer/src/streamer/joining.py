@@ -43,13 +43,14 @@ async def identify(broker: Broker, told: asyncio.Future[Metadata | CallStart]) -
 async def note_metadata(broker: Broker, call_id: str, metadata: Metadata) -> None:
     """Keep what the media server told in the call's hash; where it names another call, as `linked_call_id`."""
     linked = await _call_of(broker, metadata)
-    text = json.dumps(metadata.raw, ensure_ascii=False)
+    # Half of a surrogate pair (a name cut in an emoji's middle, written as an escape) can't be encoded again.
+    text = json.dumps(metadata.raw, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     key = keys.call(call_id)
     numbers = (("from_number", metadata.from_number), ("to_number", metadata.to_number))
     await broker.pipeline(
         [
             *(("HSETNX", key, name, number) for name, number in numbers if number),
-            *([("HSET", key, "metadata", text)] if len(text) <= METADATA_MAX_BYTES else []),
+            *([("HSET", key, "metadata", text)] if len(text.encode()) <= METADATA_MAX_BYTES else []),
             *([("HSET", key, "linked_call_id", linked)] if linked and linked != call_id else []),
             ("EXPIRE", key, keys.CALL_TTL_S),
         ]

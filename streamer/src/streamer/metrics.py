@@ -17,6 +17,7 @@ class Counters:
     """Totals since the process began; the names are the metrics', between `streamer_` and `_total`."""
 
     connections_refused: int = 0
+    handshakes_dropped: int = 0
     sessions_started: int = 0
     sessions_resumed: int = 0
     sessions_dropped: int = 0

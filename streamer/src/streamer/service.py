@@ -15,11 +15,12 @@ from callbus.broker import Broker
 from callbus.errors import BusUnavailable
 from streamer.bus import Inbox, Outbox
 from streamer.care import Caretaker
+from streamer.connection import Page
 from streamer.context import Context
 from streamer.gate import Gate
 from streamer.metrics import CONTENT_TYPE, Counters, Metrics
 from streamer.recording import Disk
-from streamer.server import MediaServer, Page
+from streamer.server import MediaServer
 from streamer.settings import StreamerSettings
 
 KIND = "streamer"
@@ -44,6 +45,7 @@ class Streamer:
                 "sessions_away": lambda: sum(session.state == "away" for session in self._context.sessions),
                 "capacity": lambda: settings.streamer_max_calls,
                 "draining": lambda: self._server.draining,
+                "tasks": lambda: len(asyncio.all_tasks()),
                 "recording_errors": lambda: self._disk.errors,
                 "recording_dropped_bytes": lambda: self._disk.dropped_bytes,
             },

@@ -141,8 +141,7 @@ class MediaSession:
                         self._receive_tone(now, tone)
                         # Nobody speaks through a tone, and a recogniser of speech makes words of it.
                         pcm = bytes(len(pcm))
-                    self.feed.audio(now, self._position_ms, pcm)
-                    if self.state == "live":
+                    if self.feed.audio(now, self._position_ms, pcm) and self.state == "live":
                         self._context.outbox.mark(self.feed)
                 self._position_ms += FRAME_MS
             else:

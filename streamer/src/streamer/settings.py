@@ -58,7 +58,8 @@ class StreamerSettings(ServiceSettings):
         description="Milliseconds from sending audio to the caller's hearing it: the network's and the media server's",
     )
     calls_dir: Path = Field(Path("out/calls"), description="Folder of the recordings, one folder a call in it")
-    fallback_after_s: float = Field(2.0, gt=0, description="Seconds in which a worker must take a new call")
+    # The file must be heard within 2 s: it has to be fetched by then.
+    fallback_after_s: float = Field(1.7, gt=0, description="Seconds in which a worker must take a new call")
     fallback_lost_after_s: float = Field(
         8.0, gt=0, description="Seconds in which another worker must take over the call of one that died (it takes 4)"
     )

@@ -165,6 +165,42 @@ def test_a_filler_is_no_answer_to_a_successor() -> None:
     assert conversation.state == "thinking"
 
 
+KEYS: list[transcript.Entry] = [
+    transcript.CallerSaid(1.0, 0.0, 1, "Press one, please.", "1-0"),
+    transcript.BotSays(1.1, "1.1", "I will do so. Just a moment.", 1),
+    transcript.ToolUsed(1.2, 1, "call_1", "press_digits", '{"digits": "1"}', "asked"),
+    transcript.ToolUsed(1.3, 1, "call_1", "press_digits", '{"digits": "1"}', "done", "Done when you have finished."),
+    transcript.Acted(1.3, "1.2-digits", "digits", "1", "planned", "call_1"),
+    transcript.Answered(1.3, 1),
+]
+"""The model has spoken first, and then called for keys: nothing is said between their plan and their press."""
+
+
+def test_keys_that_were_announced_before_they_were_planned_are_pressed_once() -> None:
+    conversation = Conversation(PERSONA, history=rebuilt_history(KEYS), prefix="2")
+    conversation.handle(Begin(10.0), START)
+    conversation.handle(Played("started", "1.1", 0, 1000, START), START)
+    actions = conversation.handle(Played("idle", "1.1", 500, 1000, START), START)
+    assert not [action for action in actions if isinstance(action, act.Think)]
+    (rest,) = [action for action in actions if isinstance(action, act.Say)]
+    actions = []
+    for state in ("started", "finished", "idle"):
+        actions += conversation.handle(Played(state, rest.segment, 1000, 1000, START), START)
+    (pressed,) = [action for action in actions if isinstance(action, act.Act)]
+    assert (pressed.kind, pressed.argument, pressed.action_id) == ("digits", "1", "1.2-digits")
+
+
+def test_after_keys_that_were_pressed_the_caller_has_the_turn() -> None:
+    done: list[transcript.Entry] = [
+        transcript.BotHeard(2.0, "1.1", "I will do so. Just a moment.", False),
+        *(transcript.Acted(2.0, "1.2-digits", "digits", "1", state, "call_1") for state in ("asked", "done")),
+    ]
+    conversation = Conversation(PERSONA, history=rebuilt_history([*KEYS, *done]), prefix="2")
+    conversation.handle(Begin(10.0), START)
+    assert conversation.handle(Played("idle", "1.1", 0, 0, START), START) == []
+    assert conversation.state == "listening"
+
+
 def test_entries_that_an_outage_of_redis_has_doubled_count_once() -> None:
     twice = [entry for entry in WHOLE.entries for _ in range(2)]
     once = rebuilt_history(WHOLE.entries)

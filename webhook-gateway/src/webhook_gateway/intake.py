@@ -22,7 +22,7 @@ from webhook_gateway.strict_json import BadJson, read_object
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_DISCARDED_BYTES = 1024 * 1024
-BODY_TIMEOUT_S = 10.0
+BODY_TIMEOUT_S = 5.0
 UNSIGNED_EVENT = "ivr_response_code"
 _CLOSE = {"Connection": "close"}
 

@@ -16,6 +16,7 @@ from callbus.errors import BusUnavailable
 from callbus.settings import fail, load
 from callbus.telemetry import setup_logging
 from webhook_gateway.app import create_app
+from webhook_gateway.deadlines import DeadlineProtocol
 from webhook_gateway.settings import GatewaySettings
 
 SERVICE = "webhook-gateway"
@@ -51,7 +52,7 @@ async def serve(settings: GatewaySettings, listener: socket.socket) -> None:
         server = _Server(
             uvicorn.Config(
                 create_app(settings, broker, gateway_id=gateway_id),
-                http="h11",
+                http=DeadlineProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

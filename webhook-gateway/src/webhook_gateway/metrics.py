@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+import asyncio
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from webhook_gateway.events import KNOWN_EVENTS, WebhookEvent
 
@@ -37,6 +39,10 @@ class Metrics:
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
             registry=self._registry,
         )
+        tasks = Gauge(
+            "ringover_gateway_tasks", "Tasks of the event loop, which serves this page", registry=self._registry
+        )
+        tasks.set_function(lambda: len(asyncio.all_tasks()))
 
     def published(self, event: WebhookEvent) -> None:
         """Count an event; what comes from outside must not make new time series."""

@@ -15,8 +15,9 @@ ENDPOINT = "/api/v1/webhooks/ringover/event"
 
 def _http_url(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query:
-        raise ValueError("expected an absolute http:// or https:// URL without a query")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query or "@" in url:
+        # A password in it would be shown by the status.
+        raise ValueError("expected an absolute http:// or https:// URL without a query, a user or a password")
     return url.rstrip("/")
 
 

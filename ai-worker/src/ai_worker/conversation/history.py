@@ -58,12 +58,19 @@ class History:
     """Whether the caller is an answering machine."""
     cut_short: bool = False
     """Whether more was to follow the bot's last sentence: its text was not whole."""
+    answered_in_full: bool = False
+    """Whether the answer to the last thing that happened, be it the caller's words or a tool's result, is whole."""
 
     def caller(self, text: str) -> None:
         self.said.append(text)
-        self.cut_short = False
+        self.cut_short = self.answered_in_full = False
+
+    def reply_is_whole(self) -> None:
+        """No more sentences follow those that were said."""
+        self.cut_short, self.answered_in_full = False, True
 
     def bot(self, segment: Segment) -> None:
+        self.answered_in_full = False
         for earlier in self._since_caller():
             if earlier.interrupted and earlier.unheard == segment.text:
                 earlier.continued = True
@@ -77,6 +84,7 @@ class History:
     def asked(self, call: ToolCall) -> None:
         exchange = self.exchanges[call.id] = Exchange(call)
         self.said.append(exchange)
+        self.answered_in_full = False
 
     def answered(self, tool_call_id: str, result: str) -> Exchange | None:
         """A tool's result, once; None for one that was known already, or never asked for.
@@ -88,6 +96,7 @@ class History:
         if exchange is None or exchange.result is not None:
             return None
         exchange.result = result
+        self.answered_in_full = False
         place = next(index for index, item in enumerate(self.said) if item is exchange)
         if not any(isinstance(item, str) for item in self.said[place:]):
             self.said.append(self.said.pop(place))
@@ -107,13 +116,14 @@ class History:
 
     @property
     def unanswered(self) -> bool:
-        """Whether the caller's words, or a tool's result, are the last thing that happened."""
-        return bool(self.said) and not isinstance(self.said[-1], Segment)
+        """Whether the caller's words, or a tool's result, are the last thing that happened, and want an answer."""
+        return bool(self.said) and not isinstance(self.said[-1], Segment) and not self.answered_in_full
 
     @property
     def announced(self) -> bool:
-        """Whether anything was said since the pending action was planned."""
-        return self.pending is not None and len(self.said) > self.pending.planned_after
+        """Whether what the bot says before it does the pending action is known: it was said since it was planned, or
+        nothing more was to be said."""
+        return self.pending is not None and (self.answered_in_full or len(self.said) > self.pending.planned_after)
 
     @property
     def must_be_heard(self) -> bool:

@@ -23,7 +23,7 @@ def rebuilt_history(entries: Iterable[transcript.Entry]) -> History:
             case transcript.BotSays() if entry.segment not in history.segments:
                 history.bot(Segment(entry.segment, entry.text, entry.reply_to, entry.protected))
             case transcript.Answered():
-                history.cut_short = False
+                history.reply_is_whole()
             case transcript.BotHeard():
                 if segment := history.segments.get(entry.segment):
                     segment.heard = entry.heard_text

@@ -50,7 +50,8 @@ class TakeOver:
         self._mouth.settle_unknown()
         if not history.announced:
             self._drop()
-        rest, result_came = self._missing(), bool(history.said) and isinstance(history.said[-1], Exchange)
+        rest = self._missing()
+        result_came = history.unanswered and isinstance(history.said[-1], Exchange)
         sentences = history.unheard_ending() + (rest or [])
         ask = history.pending is None and (result_came or rest is None)
         if sentences or ask or history.pending:

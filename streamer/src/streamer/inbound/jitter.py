@@ -36,7 +36,9 @@ class JitterBuffer:
         if -MOST_LATE <= ahead < 0 or sequence in self._early:
             self._counters.rtp_dropped += 1
             return b""
-        if ahead < 0 or ahead * self._packet_bytes > self._most_silence:
+        # Only what is missing right before it counts: others may be here already, and wait for one before them.
+        before = max((sequence_distance(self._expected, early) + 1 for early in self._early), default=0)
+        if ahead < 0 or (ahead - before) * self._packet_bytes > self._most_silence:
             audio = self.flush()
             self._counters.rtp_resyncs += 1
             self._expected = (sequence + 1) % 0x10000

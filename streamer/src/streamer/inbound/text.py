@@ -11,6 +11,10 @@ from streamer.inbound.fields import call_fields
 
 DEEPEST_JSON = 32
 """Nesting that is still read. Real metadata has two or three levels; what is passed on is written as JSON again."""
+MOST_VALUES = 5000
+"""Values in one message, about. Reading 1 MiB of brackets takes a second, in which no call would be served."""
+LONGEST_INTEGER = 40
+"""Digits of a number that is still read as one: the time to read it grows with their square."""
 MOST_KEYS = 32
 """Key presses in one message."""
 
@@ -29,12 +33,14 @@ def parse_text(text: str) -> list[Event] | AudioPayload:
     """Read one text message.
 
     An object with an unknown `event` or `type` and without any of the call's fields is UnknownText, as is anything that
-    is no JSON; text that begins like JSON and is none, or nests too deep, is Unreadable.
+    is no JSON; text that begins like JSON and is none, or nests too deep, or holds too much, is Unreadable.
     """
     if not text.lstrip().startswith(("{", "[")):
         return [UnknownText(text)]
+    if sum(map(text.count, "[{,")) > MOST_VALUES:
+        return [Unreadable(f"JSON of more than {MOST_VALUES} values")]
     try:
-        message = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+        message = json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_integer)
     except RecursionError:
         return [_too_deep()]
     except ValueError as error:
@@ -114,6 +120,12 @@ def _too_deep() -> Unreadable:
 
 def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > LONGEST_INTEGER:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def _finite(digits: str) -> float:

@@ -1,0 +1,5 @@
+"""Cost and capacity: see `run`."""
+
+from bench.scale.run import Plan, run
+
+__all__ = ["Plan", "run"]

@@ -1,0 +1,1 @@
+"""The fault table: what must hold when parts of the system fail, with real processes."""
