@@ -50,7 +50,8 @@ async def outages(fleet: Fleet, *, short: bool = False) -> Done:
             away.clear()
             longest = max(longest, time.monotonic() - began)
             fleet.stack.check()
-            await fleet.answered(1)
+            if fault is _killed or not short:
+                await fleet.answered(1)
     finally:
         stop.set()
         await sending
