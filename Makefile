@@ -34,13 +34,13 @@ call: setup ## one simulated call against what `make dev` or `make up` runs (CAL
 	@$(BIN)/devstack call $(CALL_ARGS)
 
 test: setup ## every test that needs no Docker (PYTEST_ARGS=…)
-	@$(BIN)/pytest --ignore=tests/containers --ignore=tests/faults_short -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
+	@$(BIN)/pytest --ignore=tests/containers -m "not faults" -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
 
 chaos: setup ## kills, freezes and starves a running system with 20 live calls, and shows what held (CHAOS=… for one fault)
 	@PYTHONPATH=tests $(BIN)/python -m faults $(CHAOS)
 
-chaos-short: setup ## the same with a few calls, as .ci/run does (PYTEST_ARGS=…)
-	@$(BIN)/pytest tests/faults_short $(PYTEST_ARGS)
+chaos-short: setup ## the same with a few calls, and attacks on the ports, as .ci/run does (PYTEST_ARGS=…)
+	@$(BIN)/pytest tests/faults_short tests/attack -m faults $(PYTEST_ARGS)
 
 test-containers: setup ## builds the images and places a call through docker compose; skips, saying so, without an engine
 	@$(BIN)/pytest tests/containers $(PYTEST_ARGS)

@@ -19,6 +19,8 @@ from webhook_gateway import deadlines
 from webhook_gateway.deadlines import HEAD_TIMEOUT_S
 from webhook_gateway.intake import BODY_TIMEOUT_S
 
+pytestmark = pytest.mark.faults
+
 
 async def test_slow_clients_are_cut_off_and_webhooks_are_taken_meanwhile(
     running: Gateway, client: httpx.AsyncClient, broker: Broker, connections: int

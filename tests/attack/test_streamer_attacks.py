@@ -26,6 +26,7 @@ LATEST_S = 2.0
 GROWTH_BYTES = 48 << 20
 
 pytestmark = [
+    pytest.mark.faults,
     pytest.mark.timeout(240),
     pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is read where Linux tells it"),
 ]

@@ -104,6 +104,15 @@ async def test_the_scan_for_abandoned_calls_goes_on_where_it_stopped(broker: Bro
     assert [waiting.call_id for waiting in found] == ["c29"]
 
 
+async def test_everybody_sees_who_holds_how_many(broker: Broker, first: Claims) -> None:
+    assert await first.held() == {}
+    for n in range(3):
+        await waiting_call(broker, f"c{n}")
+    await first.take_new(2, block_ms=1)
+    await Claims(broker, "w2").take_new(5, block_ms=1)
+    assert await first.held() == {"w1": 2, "w2": 1}
+
+
 async def test_finishing_ends_the_hand_out_and_removes_the_audio(broker: Broker, first: Claims) -> None:
     await waiting_call(broker)
     lease = await claim(first)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from callbus import registry
 from callbus.broker import Broker
+from callbus.claims import Claims
 from callbus.errors import BusUnavailable
 
 LOOK_EVERY_S = 1.0
@@ -36,21 +37,25 @@ def holds_back(mine: int, capacity: int, others: Iterable[Mapping[str, Any]]) ->
 class FairShare:
     """What one worker knows of the others. Run `watch` in the background."""
 
-    def __init__(self, broker: Broker, kind: str, worker: str, *, capacity: int, mine: Callable[[], int]) -> None:
+    def __init__(self, broker: Broker, claims: Claims, kind: str, worker: str, *, capacity: int) -> None:
         self._broker = broker
+        self._claims = claims
         self._kind = kind
         self._worker = worker
         self._capacity = capacity
-        self._mine = mine
         self._others: list[dict[str, Any]] = []
 
-    @property
-    def holds_back(self) -> bool:
-        """Whether another worker should have the next call."""
-        return holds_back(self._mine(), self._capacity, self._others)
+    async def holds_back(self) -> bool:
+        """Whether another worker should have the next call. Raises BusUnavailable."""
+        if not self._others:
+            return False
+        # A heartbeat is up to a second old: in a burst everybody would still seem to have room.
+        held = await self._claims.held()
+        others = [beat | {"calls": held.get(beat["id"], 0)} for beat in self._others]
+        return holds_back(held.get(self._worker, 0), self._capacity, others)
 
     async def watch(self) -> None:
-        """Look at the others until cancelled. While Redis is away, nobody is held back for."""
+        """Look who else is there until cancelled. While Redis is away, nobody is held back for."""
         while True:
             try:
                 beats = await registry.running(self._broker)

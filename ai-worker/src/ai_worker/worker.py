@@ -81,7 +81,7 @@ class Worker:
         self._reader = MediaReader(broker, vad, metrics.audio_way)
         self._bus_clock = BusClock()
         self._running: dict[Lease, asyncio.Task[None]] = {}
-        self._share = FairShare(broker, KIND, self.id, capacity=capacity, mine=lambda: len(self._running))
+        self._share = FairShare(broker, self._claims, KIND, self.id, capacity=capacity)
         self._room = asyncio.Event()
         self._room.set()
         self._draining = False
@@ -136,10 +136,10 @@ class Worker:
         looked = 0.0
         while True:
             await self._room.wait()
-            held_back = self._share.holds_back
-            if held_back:
-                await asyncio.sleep(HOLD_BACK_S)
             try:
+                held_back = await self._share.holds_back()
+                if held_back:
+                    await asyncio.sleep(HOLD_BACK_S)
                 taken: list[Waiting] = []
                 if time.monotonic() - looked >= LOOK_EVERY_MS / 1000:
                     taken = await self._claims.take_abandoned(MOST_AT_ONCE)
