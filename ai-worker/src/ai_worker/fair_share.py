@@ -1,10 +1,9 @@
-"""Which worker takes the next call: the one with the most room. The others hold back for a moment."""
+"""Which worker takes the next call: the one that holds the fewest. The others hold back for a moment."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from callbus import registry
 from callbus.broker import Broker
@@ -13,53 +12,56 @@ from callbus.errors import BusUnavailable
 
 LOOK_EVERY_S = 1.0
 """How often the other workers' heartbeats are read; they beat once a second."""
+GONE_AFTER_S = 2.0
+"""A worker that has not asked Redis for anything for so long takes no call."""
 HOLD_BACK_S = 0.2
-"""How long a call may wait for a worker with more room before any worker takes it: a tenth of what a caller waits
-before the streamer helps itself (FALLBACK_AFTER_S)."""
+"""How long a call may wait for a worker with fewer before any worker takes it: a tenth of what a caller waits before
+the streamer helps itself (FALLBACK_AFTER_S)."""
 SLACK = 1.05
 """A worker holds back when its calls, the next one included, are above the emptiest one's by more than this."""
 
 
-def holds_back(mine: int, capacity: int, others: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether a worker with `mine` calls of `capacity` leaves the next call to another one.
-
-    `others` are the heartbeats of the other workers. Those that are full or leaving don't count. Shares of capacities
-    are compared, so that a larger worker takes more.
-    """
-    shares = [
-        (beat["calls"] + 1) / beat["capacity"]
-        for beat in others
-        if not beat.get("draining") and beat["calls"] < beat["capacity"]
-    ]
-    return bool(shares) and (mine + 1) / capacity > SLACK * min(shares)
+def holds_back(mine: int, others: Iterable[int]) -> bool:
+    """Whether a worker with `mine` calls leaves the next one to another; `others` are the calls of those with room."""
+    fewest = min(others, default=mine)
+    return mine + 1 > SLACK * (fewest + 1)
 
 
 class FairShare:
     """What one worker knows of the others. Run `watch` in the background."""
 
-    def __init__(self, broker: Broker, claims: Claims, kind: str, worker: str, *, capacity: int) -> None:
+    def __init__(self, broker: Broker, claims: Claims, kind: str, worker: str) -> None:
         self._broker = broker
         self._claims = claims
         self._kind = kind
         self._worker = worker
-        self._capacity = capacity
-        self._others: list[dict[str, Any]] = []
+        self._takes_none: set[str] = set()
 
     async def holds_back(self) -> bool:
-        """Whether another worker should have the next call. Raises BusUnavailable."""
-        if not self._others:
-            return False
-        # A heartbeat is up to a second old: in a burst everybody would still seem to have room.
+        """Whether another worker should have the next call. Raises BusUnavailable.
+
+        The leases tell, not the heartbeats: those are up to a second old, and in a burst everybody would still seem to
+        have room.
+        """
         held = await self._claims.held()
-        others = [beat | {"calls": held.get(beat["id"], 0)} for beat in self._others]
-        return holds_back(held.get(self._worker, 0), self._capacity, others)
+        others = (
+            calls
+            for worker, (calls, asked_ago_s) in held.items()
+            if worker != self._worker and worker not in self._takes_none and asked_ago_s < GONE_AFTER_S
+        )
+        mine, _ = held.get(self._worker, (0, 0.0))
+        return holds_back(mine, others)
 
     async def watch(self) -> None:
-        """Look who else is there until cancelled. While Redis is away, nobody is held back for."""
+        """Look who is full, or leaving, until cancelled."""
         while True:
             try:
                 beats = await registry.running(self._broker)
             except BusUnavailable:
                 beats = []
-            self._others = [beat for beat in beats if beat["kind"] == self._kind and beat["id"] != self._worker]
+            self._takes_none = {
+                beat["id"]
+                for beat in beats
+                if beat["kind"] == self._kind and (beat["draining"] or beat["calls"] >= beat["capacity"])
+            }
             await asyncio.sleep(LOOK_EVERY_S)

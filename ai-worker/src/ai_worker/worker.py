@@ -81,7 +81,7 @@ class Worker:
         self._reader = MediaReader(broker, vad, metrics.audio_way)
         self._bus_clock = BusClock()
         self._running: dict[Lease, asyncio.Task[None]] = {}
-        self._share = FairShare(broker, self._claims, KIND, self.id, capacity=capacity)
+        self._share = FairShare(broker, self._claims, KIND, self.id)
         self._room = asyncio.Event()
         self._room.set()
         self._draining = False

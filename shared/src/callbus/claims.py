@@ -154,11 +154,11 @@ class Claims:
             if found or self._cursor == "0-0":
                 return found
 
-    async def held(self) -> dict[str, int]:
-        """How many calls each worker holds, by its id."""
+    async def held(self) -> dict[str, tuple[int, float]]:
+        """How many calls each worker holds, and how long ago (s) it asked for anything here, by its id."""
         reply = await self._group("XINFO", "CONSUMERS", keys.WAITING, keys.WORKERS_GROUP)
         found = [dict(zip(flat[::2], flat[1::2], strict=True)) for flat in reply]
-        return {consumer[b"name"].decode(): consumer[b"pending"] for consumer in found}
+        return {consumer[b"name"].decode(): (consumer[b"pending"], consumer[b"idle"] / 1000) for consumer in found}
 
     async def begin(self, waiting: Waiting) -> Lease | None:
         """Open a new epoch on a call just taken; None when the call is over. Raises LeaseLost."""
