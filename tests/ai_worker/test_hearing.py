@@ -187,3 +187,18 @@ def test_voices_that_are_all_alike_have_no_foreground() -> None:
 def test_in_silence_the_voice_activity_detector_alone_says_when_speech_ends() -> None:
     found = judged(Hearing(8000), [(40, SPEECH), (5, SILENCE), (40, SPEECH), (20, SILENCE)])
     assert not [event for event in found if isinstance(event, ev.SpeechFaded | ev.SpeechBack)]
+
+
+def test_others_who_are_taken_for_the_caller_going_on_are_known_for_what_they_are() -> None:
+    hearing, found, at = Hearing(8000), [], 0
+    for count, amplitude, probability in (
+        (60, 300, SPEECH),
+        (40, 3000, SPEECH),
+        (10, 300, SILENCE),
+        (30, 300, SPEECH),
+    ):
+        for _ in range(count):
+            hearing.receive(window(amplitude), 100.0)
+            found += hearing.judge(at, probability)
+            at += 32
+    assert [type(event) for event in found[-3:]] == [ev.SpeechStopped, ev.SpeechStarted, ev.SpeechFaded]

@@ -102,6 +102,16 @@ def test_a_caller_whose_voice_is_louder_than_the_television_is_answered_as_soon_
     assert answered - ended < (1.5 if partial else 3.0)
 
 
+def test_a_sound_that_begins_after_the_last_word_is_no_word_more() -> None:
+    world = library(latency=Latency(partial=0.1)).until_turn()
+    ended = world.caller.say(QUESTION)
+    world.caller.noise(20.0, after=ended - world.now + 0.25)
+    world.until_heard("three weeks", limit=25.0)
+    assert world.caller_said == [QUESTION]
+    answered = next(heard.at for heard in world.wire.heard(world.now) if heard.at > ended)
+    assert answered - ended < 4.0
+
+
 def test_a_number_that_is_dictated_slowly_costs_no_guess_at_each_pause() -> None:
     world = library(guesses=2).until_turn()
     for index in range(5):

@@ -67,6 +67,7 @@ class Listener:
         if (utterance := self._ear.utterance) and speaks(self._speaker.reply):
             utterance.over_bot = True
         self._look_into_it(self._context.options.sound_without_end)
+        self._await_end_of_words()
 
     @property
     def bound(self) -> bool:

@@ -33,6 +33,8 @@ class Foreground:
     """Follows one call, of which the detector says "speech" or not, window by window."""
 
     _loudest: float = 0.0
+    _caller: float = 0.0
+    """The loudest lately: the detector may begin an utterance anew with nothing but the background."""
     _fooled: float = 0.0
     _faint_since_ms: int | None = None
     _faded: bool = False
@@ -56,10 +58,11 @@ class Foreground:
 
         "faded" when a voice that was near is not heard any more, "back" when it is again.
         """
-        self._loudest = max(self._loudest * _DECAY, loudness)
+        self._loudest = max(self._loudest, loudness)
+        self._caller = max(self._caller * _DECAY, loudness)
         if loudness >= FAINT * background:
             self._faint_since_ms = None
-            if self._faded and loudness >= BACK * self._loudest:
+            if self._faded and loudness >= BACK * self._caller:
                 self._faded = False
                 return "back"
             return None
@@ -67,7 +70,7 @@ class Foreground:
         if self._faint_since_ms is None:
             self._faint_since_ms = at_ms
         long = at_ms - self._faint_since_ms >= FADED_MS
-        if self._faded or not long or self._loudest < NEAR * background or self._fooled < FOOLED:
+        if self._faded or not long or self._caller < NEAR * background or self._fooled < FOOLED:
             return None
         self._faded = True
         return "faded"
