@@ -153,6 +153,8 @@ class Worker:
                 await asyncio.sleep(0.2)
 
     async def _take(self, waiting: Waiting) -> None:
+        if any(lease.entry == waiting.entry for lease in self._running):
+            return  # its own, after a stall in which nobody else took it: claiming it has renewed the lease
         try:
             lease = await self._claims.begin(waiting)
         except LeaseLost:
