@@ -47,6 +47,16 @@ async def broker(redis_url: str) -> AsyncIterator[Broker]:
         await broker.aclose()
 
 
+@pytest.fixture
+async def bus(own_redis: str) -> AsyncIterator[Broker]:
+    """A connection to the Redis of a folder's own (`own_redis`), whose keys stay from test to test."""
+    broker = Broker(own_redis)
+    try:
+        yield broker
+    finally:
+        await broker.aclose()
+
+
 def pytest_collection_finish() -> None:
     """What is loaded by now stays: the collections between tests need not look at it."""
     gc.collect()

@@ -41,15 +41,6 @@ def attacked(own_redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         assert [line for line in process.logged() if line["level"] == "error" and line["event"] not in expected] == []
 
 
-@pytest.fixture
-async def bus(own_redis: str) -> AsyncIterator[Broker]:
-    broker = Broker(own_redis)
-    try:
-        yield broker
-    finally:
-        await broker.aclose()
-
-
 @pytest.fixture(scope="module")
 def running(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with gateway(

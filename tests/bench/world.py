@@ -16,7 +16,7 @@ from ringover_sim.caller import place_call
 from ringover_sim.errors import AudioError
 from ringover_sim.report import CallReport
 from ringover_sim.script import CallScript
-from support.fake_providers import FakeElevenLabs, FakeOpenAI
+from support.fake_providers import FakeElevenLabs, FakeOpenAI, one_each
 
 GREETING = "Hello, this is the bench."
 APOLOGY = "I am sorry, something went wrong on my side."
@@ -51,13 +51,7 @@ async def running(
 ) -> AsyncIterator[LocalStack]:
     """The stack with these providers; ElevenLabs for both ways of speech unless `env` says otherwise."""
     settings = {
-        "OPENAI_API_KEY": openai.api_key,
-        "OPENAI_BASE_URL": openai.base_url,
-        "ELEVENLABS_API_KEY": elevenlabs.api_key,
-        "ELEVENLABS_BASE_URL": elevenlabs.base_url,
-        "STT_PROVIDERS": "elevenlabs",
-        "LLM_PROVIDERS": "openai",
-        "TTS_PROVIDERS": "elevenlabs",
+        **one_each(openai, elevenlabs),
         "AGENTS_DIR": str(agents),
         "LOG_FORMAT": "json",
     }

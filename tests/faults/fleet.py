@@ -27,7 +27,7 @@ from ringover_sim.caller import place_call
 from ringover_sim.report import CallReport
 from ringover_sim.script import CallerVoice, CallScript, Media, Say
 from ringover_sim.speech import LocalVoice
-from support.fake_providers import FakeElevenLabs, FakeOpenAI
+from support.fake_providers import FakeElevenLabs, FakeOpenAI, one_each
 from support.tools_api import Asked, ToolApi, reply, tool_api
 from support.waiting import until
 
@@ -218,13 +218,7 @@ async def fleet(
         await life.enter_async_context(openai)
         await life.enter_async_context(elevenlabs)
         settings = {
-            "OPENAI_API_KEY": openai.api_key,
-            "OPENAI_BASE_URL": openai.base_url,
-            "ELEVENLABS_API_KEY": elevenlabs.api_key,
-            "ELEVENLABS_BASE_URL": elevenlabs.base_url,
-            "STT_PROVIDERS": "elevenlabs",
-            "LLM_PROVIDERS": "openai",
-            "TTS_PROVIDERS": "elevenlabs",
+            **one_each(openai, elevenlabs),
             "AGENTS_DIR": str(agents),
             "LOG_FORMAT": "json",
         }

@@ -9,7 +9,7 @@ import pytest
 from devstack.stack import LocalStack
 from ringover_sim.script import CallScript, Expectations, HangUp, Say, WaitForBot
 from ringover_sim.speech import Voice
-from support.fake_providers import FakeElevenLabs, FakeOpenAI
+from support.fake_providers import FakeElevenLabs, FakeOpenAI, keys_and_addresses
 from support.whole_calls import caller_turns, heard_text, place, record_of
 
 pytestmark = pytest.mark.timeout(120)
@@ -39,12 +39,7 @@ async def test_a_call_with_production_providers(tmp_path: Path, voice: Voice) ->
         FakeElevenLabs(first_byte_ms=75) as elevenlabs,
         LocalStack(
             tmp_path,
-            env={
-                "OPENAI_API_KEY": "sk-local-fake",
-                "OPENAI_BASE_URL": openai.base_url,
-                "ELEVENLABS_API_KEY": "xi-local-fake",
-                "ELEVENLABS_BASE_URL": elevenlabs.base_url,
-            },
+            env=keys_and_addresses(openai, elevenlabs),
         ) as stack,
     ):
         report = await place(stack, script, voice)

@@ -11,7 +11,7 @@ import pytest
 from devstack.stack import LocalStack
 from ringover_sim.script import CallScript, Expectations, HangUp, Say, WaitForBot
 from ringover_sim.speech import Voice
-from support.fake_providers import FakeElevenLabs, FakeOpenAI
+from support.fake_providers import FakeElevenLabs, FakeOpenAI, keys_and_addresses
 from support.waiting import until
 from support.whole_calls import caller_turns, heard_text, place, record_of
 
@@ -46,10 +46,7 @@ async def test_a_call_goes_on_when_its_providers_do_not(tmp_path: Path, voice: V
         LocalStack(
             tmp_path,
             env={
-                "OPENAI_API_KEY": openai.api_key,
-                "OPENAI_BASE_URL": openai.base_url,
-                "ELEVENLABS_API_KEY": elevenlabs.api_key,
-                "ELEVENLABS_BASE_URL": elevenlabs.base_url,
+                **keys_and_addresses(openai, elevenlabs),
                 "STT_PROVIDERS": "elevenlabs,openai",
                 "LLM_PROVIDERS": "openai,local",
                 "TTS_PROVIDERS": "elevenlabs,openai",

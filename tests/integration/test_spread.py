@@ -15,7 +15,7 @@ from devstack.stack import LocalStack
 from ringover_sim.media import metadata, target
 from ringover_sim.script import Media
 from ringover_sim.webhooks import Parties
-from support.fake_providers import FakeElevenLabs, FakeOpenAI
+from support.fake_providers import FakeElevenLabs, FakeOpenAI, one_each
 from support.waiting import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -34,15 +34,7 @@ async def test_calls_are_spread_evenly_and_a_new_worker_takes_the_next_ones(tmp_
         LocalStack(
             tmp_path,
             workers=3,
-            env={
-                "OPENAI_API_KEY": openai.api_key,
-                "OPENAI_BASE_URL": openai.base_url,
-                "ELEVENLABS_API_KEY": elevenlabs.api_key,
-                "ELEVENLABS_BASE_URL": elevenlabs.base_url,
-                "LLM_PROVIDERS": "openai",
-                "STT_PROVIDERS": "elevenlabs",
-                "TTS_PROVIDERS": "elevenlabs",
-            },
+            env=one_each(openai, elevenlabs),
         ) as stack,
         connect(stack.redis_url) as broker,
         AsyncExitStack() as lines,

@@ -42,16 +42,6 @@ def running(own_redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture
-async def bus(own_redis: str) -> AsyncIterator[Broker]:
-    """A connection to the streamer's Redis."""
-    broker = Broker(own_redis)
-    try:
-        yield broker
-    finally:
-        await broker.aclose()
-
-
-@pytest.fixture
 def call_id(request: pytest.FixtureRequest) -> str:
     return f"{request.node.name[:60].strip('_').replace('[', '.').replace(']', '')}-{time.time_ns() % 10**9}"
 

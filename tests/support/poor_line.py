@@ -4,50 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import random
-from types import TracebackType
-from typing import Self
+from contextlib import suppress
+
+from support.tcp_proxy import TcpProxy, pass_on
 
 BINARY = 2
 
 
-class PoorLine:
-    """`async with` stands before `host:port`, for WebSockets; `url` is its own, to be used in place of the streamer's.
+class PoorLine(TcpProxy):
+    """For WebSockets: `url` is its own, to be used in place of the streamer's.
 
     `loss` is the share of the clients' binary messages that are lost. What the server says passes unharmed.
     """
 
     def __init__(self, host: str, port: int, *, seed: int = 1) -> None:
+        super().__init__(host, port)
         self.loss = 0.0
         self.lost = 0
         """Binary messages lost so far."""
         self.cuts = 0
         """Connections broken so far."""
-        self._target = (host, port)
         self._random = random.Random(seed)
         self._flowing = asyncio.Event()
         self._flowing.set()
-        self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
-        assert self._server
-        return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/ws"
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server
-        self._server.close()
-        for client in self._clients:
-            client.cancel()
-        await asyncio.gather(*self._clients, return_exceptions=True)
-        await self._server.wait_closed()
+        return f"ws://127.0.0.1:{self.port}/ws"
 
     async def stall(self, seconds: float) -> None:
         """Nothing of the clients' gets through for so long; then all of it, at once."""
@@ -63,16 +47,14 @@ class PoorLine:
         for writer in self._writers:
             writer.transport.abort()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._clients.add(task)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """See TcpProxy."""
         both, ways = {writer}, list[asyncio.Task[None]]()
         try:
-            there, back = await asyncio.open_connection(*self._target)
+            there, back = await asyncio.open_connection(*self.target)
             both.add(back)
             self._writers |= both
-            ways = [asyncio.create_task(self._spoil(reader, back)), asyncio.create_task(_pass_on(there, writer))]
+            ways = [asyncio.create_task(self._spoil(reader, back)), asyncio.create_task(self._back(there, writer))]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         except OSError:
             return  # The streamer is away: the client finds out by itself.
@@ -83,7 +65,10 @@ class PoorLine:
             for stream in both:
                 stream.close()
             self._writers -= both
-            self._clients.discard(task)
+
+    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            await pass_on(reader, writer)
 
     async def _spoil(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -107,12 +92,3 @@ async def _frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     if extended:
         size = int.from_bytes(extended, "big")
     return head[0] & 0x0F, head + extended + await reader.readexactly(4 + size)
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(1 << 16):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        return

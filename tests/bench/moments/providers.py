@@ -11,7 +11,7 @@ from typing import Any
 from ai_worker.conversation import endpointing
 from bench.moments.clips import RATE, bot_clip, to_pcm
 from bench.moments.recogniser import Recogniser
-from support.fake_providers import FakeElevenLabs, FakeOpenAI, tone
+from support.fake_providers import FakeElevenLabs, FakeOpenAI, one_each, tone
 
 STT_FINAL = (0.281, 0.18)
 FIRST_TOKEN = (0.350, 0.22)
@@ -121,15 +121,7 @@ class Providers:
     @property
     def env(self) -> dict[str, str]:
         """The settings that lead a worker to them."""
-        return {
-            "STT_PROVIDERS": "elevenlabs",
-            "LLM_PROVIDERS": "openai",
-            "TTS_PROVIDERS": "elevenlabs",
-            "OPENAI_API_KEY": self.openai.api_key,
-            "OPENAI_BASE_URL": self.openai.base_url,
-            "ELEVENLABS_API_KEY": self.elevenlabs.api_key,
-            "ELEVENLABS_BASE_URL": self.elevenlabs.base_url,
-        }
+        return one_each(self.openai, self.elevenlabs)
 
     # Each hook is called right before the fake looks up how long it is to take.
 

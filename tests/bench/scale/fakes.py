@@ -13,7 +13,7 @@ import sys
 import uvloop
 
 from bench.providers import FIRST_BYTE_MS, FIRST_TOKEN_MS, PER_TOKEN_MS, STT_MS
-from support.fake_providers import FakeElevenLabs, FakeOpenAI, tone
+from support.fake_providers import FakeElevenLabs, FakeOpenAI, keys_and_addresses, tone
 from support.fake_providers.speech import SECONDS_PER_CHARACTER
 from support.recordings import load
 
@@ -44,13 +44,7 @@ async def serve() -> None:
         speak=speak, hear=lambda pcm, language: HEARD, first_byte_ms=FIRST_BYTE_MS, transcription_ms=STT_MS
     )
     async with openai, elevenlabs:
-        env = {
-            "OPENAI_API_KEY": openai.api_key,
-            "OPENAI_BASE_URL": openai.base_url,
-            "ELEVENLABS_API_KEY": elevenlabs.api_key,
-            "ELEVENLABS_BASE_URL": elevenlabs.base_url,
-        }
-        sys.stdout.write(json.dumps(env) + "\n")
+        sys.stdout.write(json.dumps(keys_and_addresses(openai, elevenlabs)) + "\n")
         sys.stdout.flush()
         await stop.wait()
 

@@ -15,6 +15,7 @@ from support.fake_providers.script import (
     SlowDrip,
 )
 from support.fake_providers.server import FakeServer
+from support.fake_providers.settings import keys_and_addresses, one_each
 from support.fake_providers.speech import tone
 
 __all__ = [
@@ -34,5 +35,7 @@ __all__ = [
     "SlowDrip",
     "ToolRequest",
     "Withheld",
+    "keys_and_addresses",
+    "one_each",
     "tone",
 ]
