@@ -11,6 +11,7 @@ import pytest
 
 from callbus import calls, transcript
 from callbus.broker import connect
+from callbus.claims import Claims, Lease
 from devstack.stack import LocalStack
 from ringover_sim.script import CallScript, DropConnection, Expectations, HangUp, Pause, Say, WaitForBot
 from ringover_sim.speech import Voice
@@ -175,3 +176,51 @@ async def test_a_deploy_drops_no_call(tmp_path: Path, voice: Voice) -> None:
     workers = [record["claims"][0]["worker"] for record in records]
     assert workers[0] != workers[1]
     assert all(heard_text(record).endswith(FIRST_ANSWER.lower()) for record in records)
+
+
+async def test_a_worker_does_not_take_its_own_call_over(tmp_path: Path, voice: Voice) -> None:
+    """Its lease lapses, as after a stall, and nobody but itself is there to take the call: it goes on with it, once."""
+    script = CallScript(
+        name="stall",
+        call_id="stall-1",
+        steps=[
+            WaitForBot(timeout=20),
+            Say(text="My name is Alice, and I am calling about my library card."),
+            WaitForBot(timeout=40, silence=1.5),
+            HangUp(),
+        ],
+        expect=Expectations(ended_by="caller", bot_spoke_at_least=2),
+    )
+    async with (
+        FakeOpenAI(answer=librarian) as server,
+        LocalStack(tmp_path, workers=1, env=with_remote_model(server)) as stack,
+        connect(stack.redis_url) as broker,
+    ):
+        placed = asyncio.create_task(place(stack, script, voice))
+
+        async def answering() -> bool:
+            entries = await entries_of(stack, "stall-1")
+            return placed.done() or any(isinstance(entry, transcript.TurnTimed) for entry in entries)
+
+        async def scans() -> int:
+            stats = await broker.execute("INFO", "commandstats")
+            return int(stats["cmdstat_xautoclaim"]["calls"])
+
+        await until(answering, timeout=60, every=0.05)
+        assert not placed.done(), placed.result().table()
+        state = await calls.get(broker, "stall-1")
+        claims = Claims(broker, state["worker"])
+        lease = Lease(state["waiting_entry"], "stall-1", 1, takeover=False)
+        before = await scans()
+
+        async def looked_for_abandoned_calls() -> bool:
+            """The lease has lapsed whenever the worker looks."""
+            await claims.release(lease)
+            return await scans() >= before + 4
+
+        await until(looked_for_abandoned_calls, timeout=10, every=0.01)
+        await placed
+        record = await record_of(stack, "stall-1")
+
+    assert [claim["epoch"] for claim in record["claims"]] == [1]
+    assert " ".join(heard_text(record).split()).count(FIRST_ANSWER.lower()) == 1
