@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from websockets.frames import Frame, Opcode
 
 from callbus import commands, keys
 from callbus.broker import Broker
@@ -43,6 +44,25 @@ async def test_audio_arrives_whole_and_in_order(dial: Any, bus: Broker, call_id:
     state = await worker.state()
     assert (state["media"], state["sample_rate"]) == ("ended", "8000")
     await worker.finish()
+
+
+async def test_messages_in_fragments_and_frames_in_pieces_are_the_same_audio(
+    dial: Any, bus: Broker, call_id: str
+) -> None:
+    frames = [struct.pack("<h", n) * 160 for n in range(1, 61)]
+    async with dial(call_id) as client:
+        for start in range(0, 60, 3):
+            whole, fragmented, sliced = frames[start : start + 3]
+            await client.send(whole)
+            await client.send([fragmented[:100], b"", fragmented[100:]])
+            wire = Frame(Opcode.BINARY, sliced).serialize(mask=True)
+            for piece in (wire[:3], wire[3:9], wire[9:]):
+                client.transport.write(piece)
+                await asyncio.sleep(0)
+        worker = await Worker.claim(bus, call_id)
+        found = await audio_of(worker, 60 * 320)
+        assert b"".join(event.pcm for event in found) == b"".join(frames)
+        await worker.finish()
 
 
 async def test_sixteen_khz_stereo_is_announced_and_mixed_down(dial: Any, bus: Broker, call_id: str) -> None:

@@ -73,7 +73,7 @@ class CallTask:
         self._hops = Hops()
         self._bus_clock = bus_clock
         self._worker = worker
-        self._past = _id(past)
+        self._past: tuple[int, int] | None = _id(past)
         self._elapsed = elapsed
         self._outbox = Outbox(broker, lease.call_id)
         self._outbox.streamer = streamer
@@ -121,7 +121,9 @@ class CallTask:
     def receive(self, entry_id: bytes, event: media.MediaEvent) -> bytes:
         """One entry of the in stream; the audio in it (s16le mono) is returned, to be judged with other calls'."""
         self._read_up_to = entry_id
-        past = _id(entry_id) <= self._past
+        past = self._past is not None and _id(entry_id) <= self._past
+        if not past:
+            self._past = None
         match event:
             case media.Audio():
                 self.hearing.receive(event.pcm, event.at)

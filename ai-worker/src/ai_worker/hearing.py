@@ -43,6 +43,7 @@ class Hearing:
         self._background_until_ms = 0
         self._audio = bytearray()
         self._dropped = 0
+        self._kept = bytes_in(KEPT_MS, sample_rate)
         self._sustained = False
         self._silence = 0.0
         # (position ms, streamer's clock) of the chunks that came lately.
@@ -57,10 +58,9 @@ class Hearing:
         """Keep a chunk that reached the streamer at `at` (epoch s)."""
         self._clock.append((self.position_ms, at))
         self._audio += pcm
-        kept = bytes_in(KEPT_MS, self.sample_rate)
-        if len(self._audio) > 2 * kept:
+        if len(self._audio) > 2 * self._kept:
             # Cut in large steps: moving the rest costs as much as a copy.
-            excess = len(self._audio) - kept
+            excess = len(self._audio) - self._kept
             del self._audio[:excess]
             self._dropped += excess
 

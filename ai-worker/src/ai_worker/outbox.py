@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from callbus import commands, keys, transcript
@@ -57,15 +57,14 @@ class Outbox:
             self._wake.clear()
             while self._waiting:
                 batch, self._waiting = self._waiting, []
-                await until_available(self._sender(batch))
+                replies = await until_available(partial(self._broker.burst, batch))
+                if refused := next((reply for reply in replies if isinstance(reply, Exception)), None):
+                    raise refused
             self._empty.set()
 
     async def flushed(self) -> None:
         """Wait until everything put so far is in Redis."""
         await self._empty.wait()
-
-    def _sender(self, batch: list[tuple[Any, ...]]) -> Callable[[], Any]:
-        return lambda: self._broker.pipeline(batch)
 
     def _put(self, command: tuple[Any, ...]) -> None:
         if len(self._waiting) >= _MOST:

@@ -13,11 +13,14 @@ from ai_worker.vad import VadService
 from callbus import keys, media
 from callbus.broker import Broker
 from callbus.errors import BadMessage, BusUnavailable
+from callbus.hotline import HotLine
 
 SHORTEST_PERIOD_S = 0.002
 PERIOD_PER_CALL_S = 0.0004
-LONGEST_PERIOD_S = 0.015
+LONGEST_PERIOD_S = 0.018
 """Often enough to be no delay, seldom enough that many calls' chunks come in one answer."""
+MANY_CALLS = 8
+"""From so many calls on there is something to read at every look."""
 BLOCK_MS = 50
 """A call that is added waits no longer than this to be read."""
 
@@ -53,20 +56,26 @@ class MediaReader:
     async def run(self) -> None:
         """Read until cancelled; an outage of Redis is waited out."""
         loop = asyncio.get_running_loop()
-        while True:
-            await self._any.wait()
-            begun = loop.time()
-            try:
-                await self._read()
-            except BusUnavailable:
-                await asyncio.sleep(0.1)
-            period = min(LONGEST_PERIOD_S, SHORTEST_PERIOD_S + PERIOD_PER_CALL_S * len(self._calls))
-            await asyncio.sleep(max(0.0, begun + period - loop.time()))
+        line = self._broker.hot_line()
+        try:
+            while True:
+                await self._any.wait()
+                begun = loop.time()
+                try:
+                    await self._read(line)
+                except BusUnavailable:
+                    await asyncio.sleep(0.1)
+                period = min(LONGEST_PERIOD_S, SHORTEST_PERIOD_S + PERIOD_PER_CALL_S * len(self._calls))
+                await asyncio.sleep(max(0.0, begun + period - loop.time()))
+        finally:
+            await line.aclose()
 
-    async def _read(self) -> None:
-        reply = await self._broker.read(self._positions, count=200, block_ms=BLOCK_MS)
+    async def _read(self, line: HotLine) -> None:
+        # A reading that waits is answered with the first entry that comes, not with what is written together with it.
+        block_ms = BLOCK_MS if len(self._calls) < MANY_CALLS else None
+        reply = await line.read(self._positions, count=200, block_ms=block_ms)
         heard: dict[str, tuple[CallTask, list[bytes]]] = {}
-        for name, entries in reply.items():
+        for name, entries in reply:
             call = self._calls.get(name)
             if call is None:
                 continue
@@ -74,7 +83,7 @@ class MediaReader:
             pieces = []
             for entry_id, fields in entries:
                 try:
-                    event = media.decode(fields)
+                    event = media.decode_raw(fields)
                     self._audio_way.arrived(name, event, call.hearing.sample_rate)
                     if pcm := call.receive(entry_id, event):
                         pieces.append(pcm)

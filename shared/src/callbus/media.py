@@ -6,10 +6,11 @@ Times (`at`) are epoch seconds by the streamer's clock.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
+from callbus.broker import PackedXadd
 from callbus.errors import BadMessage
 
 
@@ -104,20 +105,39 @@ _KINDS: dict[bytes, type[MediaStarted | Dtmf | Playback | ActionDone | ActionRef
 _NAMES = {cls: name for name, cls in _KINDS.items()}
 
 
-AUDIO_FIELDS = (b"k", b"t", b"p", b"d")
-"""The fields of an audio entry."""
+_AUDIO_FIELDS = (b"k", b"t", b"p", b"d")
 
 
-def audio_values(at: float, position_ms: int, pcm: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    """The values of an audio entry, in the order of AUDIO_FIELDS."""
-    return b"a", b"%.3f" % at, b"%d" % position_ms, pcm
+class AudioAppender:
+    """Audio entries for one stream, as commands that are packed already: see `Broker.burst`."""
+
+    def __init__(self, stream: str, *, maxlen: int) -> None:
+        # A stream that is gone stays gone.
+        fixed, names = {_AUDIO_FIELDS[0]: b"a"}, _AUDIO_FIELDS[1:]
+        self._template = PackedXadd(stream, fixed, names, maxlen=maxlen, create=False).template
+
+    def pack(self, at: float, position_ms: int, pcm: bytes) -> bytes:
+        """See Audio."""
+        t, p = b"%.3f" % at, b"%d" % position_ms
+        return self._template % (len(t), t, len(p), p, len(pcm), pcm)
 
 
 def encode(event: MediaEvent) -> dict[bytes, bytes]:
     """The event as the fields of a stream entry."""
     if isinstance(event, Audio):
-        return dict(zip(AUDIO_FIELDS, audio_values(event.at, event.position_ms, event.pcm), strict=True))
+        values = (b"a", b"%.3f" % event.at, b"%d" % event.position_ms, event.pcm)
+        return dict(zip(_AUDIO_FIELDS, values, strict=True))
     return {b"k": _NAMES[type(event)], b"j": json.dumps(asdict(event), separators=(",", ":")).encode()}
+
+
+def decode_raw(flat: Sequence[bytes]) -> MediaEvent:
+    """Like `decode`, of names and values by turns. Raises BadMessage."""
+    if len(flat) == 2 * len(_AUDIO_FIELDS) and flat[1] == b"a" and tuple(flat[::2]) == _AUDIO_FIELDS:
+        try:
+            return Audio(float(flat[3]), int(flat[5]), flat[7])
+        except ValueError as error:
+            raise BadMessage(f"not a media event: {error!r} in {flat[1:6:2]!r}") from error
+    return decode(dict(zip(flat[::2], flat[1::2], strict=True)))
 
 
 def decode(fields: Mapping[bytes, bytes]) -> MediaEvent:

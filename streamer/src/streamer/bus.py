@@ -22,6 +22,7 @@ less: see `Outbox`."""
 RETRY_S = 0.1
 KEEP_ALIVE_EVERY_S = 1.0
 READ_BLOCK_MS = 1000
+READ_AT_ONCE = 500
 
 log = structlog.get_logger()
 
@@ -154,27 +155,35 @@ class Inbox:
 
     async def run(self) -> None:
         """Read and dispatch until cancelled; an outage is waited out."""
-        while True:
-            try:
-                if not self.available:
-                    await self.open()
-                read = await self._broker.read({self._stream: self._last}, block_ms=READ_BLOCK_MS)
-            except BusUnavailable:
-                self.available = False
-                await asyncio.sleep(RETRY_S)
-                continue
-            for entry, fields in read.get(self._stream, ()):
-                self._last = entry
-                if fields.get(b"k") == b"open":
-                    continue
+        line = self._broker.hot_line()
+        try:
+            while True:
                 try:
-                    command, number = commands.decode(fields), commands.number_of(fields)
-                except BadMessage as error:
-                    self._counters.commands_unreadable += 1
-                    log.warning("a command can't be read", error=str(error))
+                    if not self.available:
+                        await self.open()
+                    read = await line.read({self._stream: self._last}, count=READ_AT_ONCE, block_ms=READ_BLOCK_MS)
+                except BusUnavailable:
+                    self.available = False
+                    await asyncio.sleep(RETRY_S)
                     continue
-                self._counters.commands += 1
-                await self._dispatch(command, number)
+                for _, entries in read:
+                    for entry, flat in entries:
+                        self._last = entry
+                        await self._take(dict(zip(flat[::2], flat[1::2], strict=True)))
+        finally:
+            await line.aclose()
+
+    async def _take(self, fields: dict[bytes, bytes]) -> None:
+        if fields.get(b"k") == b"open":
+            return
+        try:
+            command, number = commands.decode(fields), commands.number_of(fields)
+        except BadMessage as error:
+            self._counters.commands_unreadable += 1
+            log.warning("a command can't be read", error=str(error))
+            return
+        self._counters.commands += 1
+        await self._dispatch(command, number)
 
     async def keep_alive(self) -> None:
         """Once a second, until cancelled: renew the stream, trim what was read, bring it back if it is gone."""

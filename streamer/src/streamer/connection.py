@@ -20,6 +20,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from streamer.frames import FrameCutter, whole_message
 from streamer.gate import Admission, Refusal
 from streamer.pace import Pace
 from streamer.session import MediaSession
@@ -63,6 +64,7 @@ class MediaConnection(asyncio.Protocol):
         self._ws = ServerProtocol(max_size=MESSAGE_MAX_BYTES, logger=_protocol_log)
         self._transport: Any = None
         self._session: MediaSession | None = None
+        self._cutter: FrameCutter | None = None
         self._fragments: list[bytes] = []
         self._fragments_are_text = False
         self._handshake_bytes = 0
@@ -117,6 +119,33 @@ class MediaConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _read(self, data: bytes) -> None:
+        session, cutter = self._session, self._cutter
+        if session is None or cutter is None:
+            self._parse(data)
+            # The next byte is a frame's first; a client that sent frames before our answer is read by the parser alone.
+            if self._session is not None and data.endswith(b"\r\n\r\n"):
+                self._cutter = FrameCutter(MESSAGE_MAX_BYTES)
+            return
+        if cutter.at_a_frame and (message := self._message(data)) is not None:
+            self._pace.spend(1, len(data))
+            session.on_binary(message)
+            return
+        for frame in cutter.cut(data):
+            if (message := self._message(frame)) is not None:
+                self._pace.spend(1, len(frame))
+                session.on_binary(message)
+            else:
+                self._parse(frame)
+            if self._transport.is_closing():
+                return
+
+    def _message(self, frame: bytes) -> bytes | None:
+        """A whole binary message's payload; None for what the parser has to see."""
+        if self._fragments or self._ws.state is not State.OPEN:
+            return None
+        return whole_message(frame)
+
+    def _parse(self, data: bytes) -> None:
         ws = self._ws
         ws.receive_data(data)
         events = ws.events_received()

@@ -6,7 +6,7 @@ import math
 from typing import Any, TypeAlias
 
 from callbus import keys, media
-from callbus.broker import PackedXadd, xadd
+from callbus.broker import xadd
 from callbus.pcm import FRAME_MS
 
 MOST_FRAMES = 2000 // FRAME_MS
@@ -50,7 +50,7 @@ class Feed:
 
     def __init__(self) -> None:
         self._key = ""
-        self._packer: PackedXadd | None = None
+        self._packer: media.AudioAppender | None = None
         self._entries: list[Entry] = []
         self._frames = 0
         self._events = 0
@@ -63,7 +63,7 @@ class Feed:
     def open(self, call_id: str) -> None:
         """Say whose stream it is; only then may it be marked for writing."""
         self._key = keys.media_in(call_id)
-        self._packer = PackedXadd(self._key, media.AUDIO_FIELDS, maxlen=keys.MEDIA_IN_MAXLEN, create=False)
+        self._packer = media.AudioAppender(self._key, maxlen=keys.MEDIA_IN_MAXLEN)
 
     @property
     def is_open(self) -> bool:
@@ -121,7 +121,7 @@ class Feed:
         return [
             xadd(self._key, entry, maxlen=keys.MEDIA_IN_MAXLEN, create=False)
             if isinstance(entry, dict)
-            else packer.pack(*media.audio_values(entry.at, entry.position_ms, b"".join(entry.pcm)))
+            else packer.pack(entry.at, entry.position_ms, b"".join(entry.pcm))
             for entry in entries
         ]
 
