@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias
 
-from openai import AsyncStream, Omit, omit
-from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam, ChatCompletionToolUnionParam
-from openai.types.chat.chat_completion_chunk import Choice, ChoiceDeltaToolCall
+from openai import AsyncStream
 
 from ai_worker.providers._http_errors import OPENAI_ERRORS, is_stale_connection
 from ai_worker.providers._openai_client import OPENAI_URL, OpenAiClient
@@ -19,6 +17,8 @@ from ai_worker.providers.base import ChatMessage, TextDelta, ToolCall, ToolSpec
 NEWER_LIMIT_MODELS = ("o1", "o3", "o4", "gpt-5")
 # What follows a finish reason (usage, [DONE]) comes at once; waiting for it keeps the connection usable.
 TAIL_TIMEOUT_S = 0.25
+
+Json: TypeAlias = dict[str, Any]
 
 
 class OpenAiChat:
@@ -47,11 +47,12 @@ class OpenAiChat:
     ) -> None:
         self.name = name
         self._model = model
-        self._temperature = omit if temperature is None else temperature
-        newer = model.startswith(NEWER_LIMIT_MODELS)
-        self._max_tokens: int | Omit = omit if max_tokens is None or newer else max_tokens
-        self._max_completion_tokens: int | Omit = omit if max_tokens is None or not newer else max_tokens
-        self._extra_body = dict(extra_body or {})
+        limit = "max_completion_tokens" if model.startswith(NEWER_LIMIT_MODELS) else "max_tokens"
+        self._parameters: Json = {
+            **({} if temperature is None else {"temperature": temperature}),
+            **({} if max_tokens is None else {limit: max_tokens}),
+            **(extra_body or {}),
+        }
         self._first_token_timeout = first_token_timeout
         self._between_tokens_timeout = between_tokens_timeout
         self._client = OpenAiClient(
@@ -63,8 +64,6 @@ class OpenAiChat:
             keep_warm=keep_warm,
         )
         self._errors = self._client.errors
-        # The SDK imports a resource when it is first asked for; that is not to happen within a call.
-        self._completions = self._client.sdk.chat.completions
 
     async def stream(
         self, messages: Sequence[ChatMessage], *, tools: Sequence[ToolSpec] = ()
@@ -81,9 +80,8 @@ class OpenAiChat:
             answer = _Answer()
             try:
                 while (chunk := await self._next(chunks, deadline, awaited, allowed)) is not None:
-                    for choice in chunk.choices or ():
-                        for piece in answer.feed(choice):
-                            yield piece
+                    for piece in answer.feed(chunk):
+                        yield piece
                     if answer.finish_reason is not None:
                         break
                     if answer.begun:
@@ -112,29 +110,28 @@ class OpenAiChat:
 
     async def _open(
         self, messages: Sequence[ChatMessage], tools: Sequence[ToolSpec], deadline: float
-    ) -> AsyncStream[ChatCompletionChunk]:
+    ) -> AsyncStream[object]:
+        body = {
+            "model": self._model,
+            "messages": [_message(message) for message in messages],
+            "stream": True,
+            **({"tools": [_tool(tool) for tool in tools]} if tools else {}),
+            **self._parameters,
+        }
         stale_seen = False
         while True:
             try:
                 async with self._client.connections.until(deadline, "the first token", self._first_token_timeout):
-                    return await self._completions.create(
-                        model=self._model,
-                        messages=[_message(message) for message in messages],
-                        tools=[_tool(tool) for tool in tools] or omit,
-                        temperature=self._temperature,
-                        max_tokens=self._max_tokens,
-                        max_completion_tokens=self._max_completion_tokens,
-                        extra_body=self._extra_body or None,
-                        stream=True,
+                    # Not `chat.completions.create`: its typed pieces cost more CPU than all the rest of a token's way.
+                    return await self._client.sdk.post(
+                        "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]
                     )
             except OPENAI_ERRORS as error:
                 if stale_seen or not is_stale_connection(error):
                     raise self._errors.from_openai(error) from None
                 stale_seen = True
 
-    async def _next(
-        self, chunks: AsyncStream[ChatCompletionChunk], deadline: float, awaited: str, allowed: float
-    ) -> ChatCompletionChunk | None:
+    async def _next(self, chunks: AsyncStream[object], deadline: float, awaited: str, allowed: float) -> object:
         # The deadline is on the parsed piece: a server's keep-alive comments must not count as an answer.
         try:
             async with self._client.connections.until(deadline, awaited, allowed):
@@ -142,7 +139,7 @@ class OpenAiChat:
         except OPENAI_ERRORS as error:
             raise self._errors.from_openai(error) from None
 
-    async def _drain(self, chunks: AsyncStream[ChatCompletionChunk]) -> None:
+    async def _drain(self, chunks: AsyncStream[object]) -> None:
         # The answer is whole: whatever goes wrong now costs a new connection, not the turn.
         try:
             async with asyncio.timeout(TAIL_TIMEOUT_S):
@@ -159,35 +156,48 @@ class _Answer:
         self.begun = False
         self.finish_reason: str | None = None
         self._calls: list[dict[str, str]] = []
-        self._by_index: dict[int, dict[str, str]] = {}
+        self._by_index: dict[str, dict[str, str]] = {}
 
-    def feed(self, choice: Choice) -> Iterator[TextDelta]:
-        if choice.finish_reason is not None:
-            self.finish_reason = choice.finish_reason
-        if choice.delta.content:
-            self.begun = True
-            yield TextDelta(choice.delta.content)
-        for delta in choice.delta.tool_calls or ():
-            self.begun = True
-            self._feed_call(delta)
+    def feed(self, chunk: object) -> Iterator[TextDelta]:
+        """A `chat.completion.chunk`, as far as it is one: compatible servers leave out this and that, or send null."""
+        for choice in _each(chunk, "choices"):
+            if finish_reason := choice.get("finish_reason"):
+                self.finish_reason = str(finish_reason)
+            delta = choice.get("delta")
+            if isinstance(delta, dict):
+                content = delta.get("content")
+                if content and isinstance(content, str):
+                    self.begun = True
+                    yield TextDelta(content)
+                for call in _each(delta, "tool_calls"):
+                    self.begun = True
+                    self._feed_call(call)
 
     def calls(self) -> list[ToolCall]:
         return [ToolCall(call["id"], call["name"], call["arguments"] or "{}") for call in self._calls]
 
-    def _feed_call(self, delta: ChoiceDeltaToolCall) -> None:
-        call = self._by_index.get(delta.index)
+    def _feed_call(self, delta: Json) -> None:
+        index, id_ = str(delta.get("index")), str(delta.get("id") or "")
+        call = self._by_index.get(index)
         # Some compatible servers number every call 0: a new id begins a new call.
-        if call is None or (delta.id and call["id"] != delta.id):
-            call = {"id": delta.id or f"call_{len(self._calls)}", "name": "", "arguments": ""}
+        if call is None or (id_ and call["id"] != id_):
+            call = {"id": id_ or f"call_{len(self._calls)}", "name": "", "arguments": ""}
             self._calls.append(call)
-            self._by_index[delta.index] = call
-        if delta.function is not None:
-            call["name"] += delta.function.name or ""
-            call["arguments"] += delta.function.arguments or ""
+            self._by_index[index] = call
+        function = delta.get("function")
+        if isinstance(function, dict):
+            call["name"] += str(function.get("name") or "")
+            call["arguments"] += str(function.get("arguments") or "")
 
 
-def _message(message: ChatMessage) -> ChatCompletionMessageParam:
-    wire: dict[str, Any] = {"role": message.role, "content": message.content}
+def _each(found: object, name: str) -> Iterator[Json]:
+    values = found.get(name) if isinstance(found, dict) else None
+    if isinstance(values, list):
+        yield from (value for value in values if isinstance(value, dict))
+
+
+def _message(message: ChatMessage) -> Json:
+    wire: Json = {"role": message.role, "content": message.content}
     if message.tool_calls:
         wire["content"] = message.content or None
         wire["tool_calls"] = [
@@ -196,10 +206,10 @@ def _message(message: ChatMessage) -> ChatCompletionMessageParam:
         ]
     if message.tool_call_id is not None:
         wire["tool_call_id"] = message.tool_call_id
-    return cast(ChatCompletionMessageParam, wire)
+    return wire
 
 
-def _tool(tool: ToolSpec) -> ChatCompletionToolUnionParam:
+def _tool(tool: ToolSpec) -> Json:
     return {
         "type": "function",
         "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
