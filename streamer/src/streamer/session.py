@@ -113,7 +113,10 @@ class MediaSession:
 
     def on_binary(self, data: bytes) -> None:
         """A binary message arrived."""
-        self._receive(self._decoder.receive_binary(data))
+        if self._decoder.is_next_chunk(data):
+            self._receive_audio(data)
+        else:
+            self._receive(self._decoder.receive_binary(data))
 
     def on_text(self, text: str) -> None:
         """A text message arrived."""
@@ -132,20 +135,22 @@ class MediaSession:
     def _receive(self, events: list[Event]) -> None:
         for event in events:
             if type(event) is Audio:
-                now = self._loop.time() + self._epoch_offset
-                self._context.counters.frames_in += 1
-                self._recorder.caller(now, event.pcm)
-                if not self._muted:
-                    pcm = event.pcm
-                    if (tone := self._tones.receive(pcm)) is not None:
-                        self._receive_tone(now, tone)
-                        # Nobody speaks through a tone, and a recogniser of speech makes words of it.
-                        pcm = bytes(len(pcm))
-                    if self.feed.audio(now, self._position_ms, pcm) and self.state == "live":
-                        self._context.outbox.mark(self.feed)
-                self._position_ms += FRAME_MS
+                self._receive_audio(event.pcm)
             else:
                 self._receive_other(event)
+
+    def _receive_audio(self, pcm: bytes) -> None:
+        now = self._loop.time() + self._epoch_offset
+        self._context.counters.frames_in += 1
+        self._recorder.caller(now, pcm)
+        if not self._muted:
+            if (tone := self._tones.receive(pcm)) is not None:
+                self._receive_tone(now, tone)
+                # Nobody speaks through a tone, and a recogniser of speech makes words of it.
+                pcm = bytes(len(pcm))
+            if self.feed.audio(now, self._position_ms, pcm) and self.state == "live":
+                self._context.outbox.mark(self.feed)
+        self._position_ms += FRAME_MS
 
     def _receive_tone(self, now: float, tone: Tone) -> None:
         if tone.digit is None:

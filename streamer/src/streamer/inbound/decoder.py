@@ -38,10 +38,14 @@ class InboundDecoder:
         self._straight = channels == 1
         """Mono samples, nothing waiting: a message of one chunk is the next chunk."""
 
+    def is_next_chunk(self, data: bytes) -> bool:
+        """Whether a binary message is just the next 20 ms of the caller, and so need not be read by `receive_binary`."""
+        return self._straight and len(data) == self._chunk_bytes
+
     def receive_binary(self, message: bytes | bytearray | memoryview) -> list[Event]:
         """Read one binary message."""
         data = bytes(message)
-        if self._straight and len(data) == self._chunk_bytes:
+        if self.is_next_chunk(data):
             return [Audio(data)]
         events = self._samples_or_rtp(data) if self._rtp is None else self._rtp_message(self._rtp, data)
         self._straight = self._rtp is None and self._left is None and self._chunks.empty and self._recogniser.idle
