@@ -15,8 +15,8 @@ from callbus.broker import Broker
 from callbus.errors import BadMessage, BusUnavailable
 from callbus.hotline import HotLine
 
-SHORTEST_PERIOD_S = 0.002
-PERIOD_PER_CALL_S = 0.0004
+SHORTEST_PERIOD_S = 0.001
+PERIOD_PER_CALL_S = 0.0002
 LONGEST_PERIOD_S = 0.018
 """Often enough to be no delay, seldom enough that many calls' chunks come in one answer."""
 MANY_CALLS = 8

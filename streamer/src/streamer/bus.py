@@ -15,7 +15,7 @@ from streamer.feed import Entry, Feed
 from streamer.metrics import Counters
 
 LONGEST_TICK_S = 0.02
-SHORTEST_TICK_S = 0.005
+SHORTEST_TICK_S = 0.002
 TICK_PER_CALL_S = 0.0001
 """Few calls are written at once, for a frame that waits is a caller who waits; 200 and more once a frame, which costs
 less: see `Outbox`."""
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 class Outbox:
     """Writes what the feeds hold, in one pipeline: at once, but not sooner after the last time than it takes for enough
-    calls to have something to write (5 ms up to 50 calls, 20 ms from 200 calls on).
+    calls to have something to write (2 ms up to 20 calls, 20 ms from 200 calls on).
 
     What could not be written is written again, before what came since: an entry can appear twice after an outage (an
     audio entry is then known by its position), but none gets lost or out of order, save audio older than 2 s.

@@ -39,7 +39,7 @@ class InboundDecoder:
         """Mono samples, nothing waiting: a message of one chunk is the next chunk."""
 
     def is_next_chunk(self, data: bytes) -> bool:
-        """Whether a binary message is just the next 20 ms of the caller, and so need not be read by `receive_binary`."""
+        """Whether a binary message is just the next 20 ms of the caller, so that nothing is left to be read in it."""
         return self._straight and len(data) == self._chunk_bytes
 
     def receive_binary(self, message: bytes | bytearray | memoryview) -> list[Event]:
