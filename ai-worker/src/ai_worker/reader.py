@@ -16,7 +16,7 @@ from callbus.errors import BadMessage, BusUnavailable
 from callbus.hotline import HotLine
 
 SHORTEST_PERIOD_S = 0.001
-PERIOD_PER_CALL_S = 0.0002
+PERIOD_PER_CALL_S = 0.0003
 LONGEST_PERIOD_S = 0.018
 """Often enough to be no delay, seldom enough that many calls' chunks come in one answer."""
 MANY_CALLS = 8
