@@ -104,3 +104,19 @@ def test_whoever_logs_it_and_wherever_it_stands(
         lines = [json.loads(line) for line in text.splitlines()]
         assert lines[0]["to_number"] == "3361*****78"
         assert lines[0]["data"] == {"who": ["3361*****78"], "deep": {"caller": "3361*****78"}}
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_numbers_can_be_shown_but_secrets_cannot(
+    own_logging: None, capsys: pytest.CaptureFixture[str], format: Literal["json", "console"]
+) -> None:
+    setup_logging("test", level="info", format=format, numbers="plain")
+    log = structlog.get_logger()
+    try:
+        raise ValueError("no route to +33 6 12 34 56 78")
+    except ValueError:
+        log.exception("failed", from_number="33612345678", url="redis://:s3cret@x/0")
+    text = capsys.readouterr().err
+    assert "33612345678" in text
+    assert "no route to +33 6 12 34 56 78" in text
+    assert "s3cret" not in text

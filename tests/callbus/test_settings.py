@@ -9,8 +9,8 @@ from pydantic import Field, SecretStr
 
 from callbus import keys
 from callbus.errors import BadCallId
+from callbus.masking import mask_number
 from callbus.settings import ServiceSettings, load
-from callbus.telemetry import mask_number
 
 
 class Example(ServiceSettings):

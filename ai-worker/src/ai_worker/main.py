@@ -37,7 +37,7 @@ def main() -> None:
     if sys.argv[1:2] == ["check-agents"]:
         raise SystemExit(check_agents(sys.argv[2:]))
     settings = callbus_settings.load(WorkerSettings, SERVICE)
-    setup_logging(SERVICE, level=settings.log_level, format=settings.log_format)
+    setup_logging(SERVICE, level=settings.log_level, format=settings.log_format, numbers=settings.log_numbers)
     # Nothing here may ask a model hub for anything: models come with packages.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:

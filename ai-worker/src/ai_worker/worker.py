@@ -90,7 +90,11 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work. Raises whatever is a fault of this program; Redis being away is not."""
         async with asyncio.TaskGroup() as group:
-            await until_available(self._claims.prepare)
+            try:
+                await self._claims.prepare()
+            except BusUnavailable as error:
+                log.warning("no calls until Redis is there", error=str(error))
+                await until_available(self._claims.prepare)
             claiming = group.create_task(self._claim())
             others = [
                 group.create_task(self._renew()),

@@ -35,10 +35,10 @@ def mask_number(number: str) -> str:
     return number if len(number) <= 4 else f"{number[:4]}{'*' * (len(number) - 6)}{number[-2:]}"
 
 
-def mask_text(text: str, *, keep: str = "") -> str:
+def mask_text(text: str, *, keep: str = "", numbers: bool = True) -> str:
     """The text with every phone number in it masked, and secrets cut out of URLs and authorizations.
 
-    Dates and IPv4 addresses stay, and what is exactly `keep` (a call's id may look like a number).
+    Dates and IPv4 addresses stay, and what is exactly `keep` (a call's id may look like a number); all `numbers` may.
     """
 
     def number(found: re.Match[str]) -> str:
@@ -51,28 +51,35 @@ def mask_text(text: str, *, keep: str = "") -> str:
 
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
-    return _NUMBER.sub(number, text) if _DIGITS.search(text) else text
+    return _NUMBER.sub(number, text) if numbers and _DIGITS.search(text) else text
 
 
-def mask_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor: every value of an entry but ids, times and places, however deep, is masked."""
-    keep = str(event.get("call_id") or "")
-    # Names that begin with an underscore are structlog's own, and gone before the entry is written.
-    return {
-        name: value if name.startswith("_") or name == "exc_info" else _masked(name, value, keep)
-        for name, value in event.items()
-    }
+class EventMask:
+    """A structlog processor: every value of an entry but ids, times and places, however deep, is masked.
 
+    Without `numbers`, phone numbers stay; secrets never do.
+    """
 
-def _masked(name: str, value: Any, keep: str) -> Any:
-    if name in _KEPT or name.endswith("_id") or isinstance(value, bool | float | None):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _masked(str(key), inner, keep) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_masked(name, inner, keep) for inner in value]
-    if _NUMBER_FIELD.search(name):
-        return mask_number(str(value)) if re.search(r"\d{3}", str(value)) else value
-    if isinstance(value, int):
-        return value
-    return mask_text(value if isinstance(value, str) else repr(value), keep=keep)
+    def __init__(self, *, numbers: bool = True) -> None:
+        self._numbers = numbers
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        keep = str(event.get("call_id") or "")
+        # Names that begin with an underscore are structlog's own, and gone before the entry is written.
+        return {
+            name: value if name.startswith("_") or name == "exc_info" else self._masked(name, value, keep)
+            for name, value in event.items()
+        }
+
+    def _masked(self, name: str, value: Any, keep: str) -> Any:
+        if name in _KEPT or name.endswith("_id") or isinstance(value, bool | float | None):
+            return value
+        if isinstance(value, Mapping):
+            return {str(key): self._masked(str(key), inner, keep) for key, inner in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self._masked(name, inner, keep) for inner in value]
+        if self._numbers and _NUMBER_FIELD.search(name):
+            return mask_number(str(value)) if re.search(r"\d{3}", str(value)) else value
+        if isinstance(value, int):
+            return value
+        return mask_text(value if isinstance(value, str) else repr(value), keep=keep, numbers=self._numbers)

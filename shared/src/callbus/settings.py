@@ -36,6 +36,7 @@ class ServiceSettings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="json, console, or auto: console on a terminal, json elsewhere"
     )
+    log_numbers: Literal["masked", "plain"] = Field("masked", description="How phone numbers stand in the logs")
 
 
 S = TypeVar("S", bound=ServiceSettings)

@@ -1,22 +1,31 @@
-"""Logs that carry the call's id on every line, and no phone number: JSON for machines, readable on a terminal."""
+"""Logs that carry the call's id on every line, and no phone number unless asked to: JSON for machines, readable on a
+terminal."""
 
 from __future__ import annotations
 
 import logging
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, ExcInfo, WrappedLogger
 
-from callbus.masking import mask_event, mask_number, mask_text
-
-__all__ = ["mask_number", "setup_logging"]
+from callbus.masking import EventMask, mask_text
 
 
-def setup_logging(service: str, *, level: str, format: Literal["auto", "json", "console"]) -> None:
-    """Send the logs of structlog and of the standard library to stderr, one line each."""
+def setup_logging(
+    service: str,
+    *,
+    level: str,
+    format: Literal["auto", "json", "console"],
+    numbers: Literal["masked", "plain"] = "masked",
+) -> None:
+    """Send the logs of structlog and of the standard library to stderr, one line each. Secrets are cut out of them, and
+    phone `numbers` masked or not.
+    """
+    masked = numbers == "masked"
     readable = format == "console" or (format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -26,12 +35,12 @@ def setup_logging(service: str, *, level: str, format: Literal["auto", "json", "
     ]
     renderer: structlog.typing.Processor
     if readable:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_masked_traceback)
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_traceback(masked))
     else:
         shared.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
     # The last one: a traceback is a text by now.
-    shared.append(mask_event)
+    shared.append(EventMask(numbers=masked))
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
@@ -53,9 +62,12 @@ def setup_logging(service: str, *, level: str, format: Literal["auto", "json", "
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 
-def _masked_traceback(out: TextIO, exc_info: ExcInfo) -> None:
+def _traceback(masked: bool) -> Callable[[TextIO, ExcInfo], None]:
     # Not structlog's own choice: where rich is installed, it shows every local variable, and so keys and numbers.
-    out.write("\n" + mask_text("".join(traceback.format_exception(*exc_info)).rstrip("\n")))
+    def write(out: TextIO, exc_info: ExcInfo) -> None:
+        out.write("\n" + mask_text("".join(traceback.format_exception(*exc_info)).rstrip("\n"), numbers=masked))
+
+    return write
 
 
 def _named(service: str) -> structlog.typing.Processor:

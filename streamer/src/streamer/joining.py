@@ -14,7 +14,6 @@ import structlog
 from callbus import calls, commands, keys, sessions
 from callbus.broker import Broker, until_available, xadd
 from callbus.errors import BusUnavailable
-from callbus.telemetry import mask_number
 from streamer.inbound import CallStart, Metadata
 
 METADATA_WAIT_S = 0.4
@@ -65,8 +64,8 @@ async def _call_of(broker: Broker, message: Metadata | CallStart) -> str | None:
         if found is None:
             log.info(
                 "no live call between these numbers",
-                from_number=mask_number(message.from_number),
-                to_number=mask_number(message.to_number),
+                from_number=message.from_number,
+                to_number=message.to_number,
             )
         return found
     return None

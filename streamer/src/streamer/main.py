@@ -20,7 +20,7 @@ async def serve(settings: StreamerSettings) -> None:
 def main() -> None:
     """Read the settings and serve; a wrong setting or a port in use ends it with one line."""
     settings = load(StreamerSettings, "streamer")
-    setup_logging("streamer", level=settings.log_level, format=settings.log_format)
+    setup_logging("streamer", level=settings.log_level, format=settings.log_format, numbers=settings.log_numbers)
     try:
         run(lambda: serve(settings))
     except OSError as error:

@@ -13,7 +13,6 @@ from starlette.requests import ClientDisconnect
 from callbus import calls
 from callbus.broker import Broker
 from callbus.errors import BusUnavailable
-from callbus.telemetry import mask_number
 from webhook_gateway import events, signatures
 from webhook_gateway.answers import Refusal, unavailable
 from webhook_gateway.metrics import Metrics
@@ -97,8 +96,8 @@ class Intake:
             call_id=event.call_id,
             channel_id=event.channel_id,
             attempt=event.attempt,
-            from_number=mask_number(event.from_number),
-            to_number=mask_number(event.to_number),
+            from_number=event.from_number,
+            to_number=event.to_number,
         )
         return outcome, event
 

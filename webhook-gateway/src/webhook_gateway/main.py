@@ -38,7 +38,7 @@ class _Server(uvicorn.Server):
 def main() -> None:
     """The console command."""
     settings = load(GatewaySettings, SERVICE)
-    setup_logging(SERVICE, level=settings.log_level, format=settings.log_format)
+    setup_logging(SERVICE, level=settings.log_level, format=settings.log_format, numbers=settings.log_numbers)
     listener = _listen(settings.gateway_host, settings.gateway_port)
     process.run(lambda: serve(settings, listener))
 

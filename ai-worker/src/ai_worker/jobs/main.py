@@ -57,7 +57,7 @@ class _Health:
 
 def main() -> None:
     settings = load(JobsSettings, SERVICE)
-    telemetry.setup_logging(SERVICE, level=settings.log_level, format=settings.log_format)
+    telemetry.setup_logging(SERVICE, level=settings.log_level, format=settings.log_format, numbers=settings.log_numbers)
     try:
         settings.calls_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
