@@ -17,31 +17,13 @@ from devstack.errors import StackError
 from faults import leaks, media_side, nobody, webhooks
 from faults.rows import ROWS, run
 
-OF_THEIR_OWN: dict[str, Callable[[], Coroutine[Any, Any, Result]]] = {
+OF_THEIR_OWN: dict[str, Callable[..., Coroutine[Any, Any, Result]]] = {
     "nobody": nobody.run,
     "media-side": media_side.run,
     "webhooks": webhooks.run,
     "leaks": leaks.run,
 }
 """Rows that bring their own calls, or none."""
-
-# What needs no fleet of live calls, or another kind of it.
-OTHERS: dict[str, Callable[[Path | None], Coroutine[Any, Any, Result]]] = {
-    "nobody": lambda work: nobody.run(work=work),
-    "media-side": lambda work: media_side.run(work=work),
-    "webhooks": lambda work: webhooks.run(work=work),
-    "leaks": lambda work: leaks.run(work=work),
-}
-ALL = [*ROWS, *OTHERS]
-
-
-async def _do(name: str, calls: int, work: Path | None) -> tuple[bool, str]:
-    """Whether it held, and what to print."""
-    if name in ROWS:
-        verdict = await run(name, calls, work=work)
-        return verdict.held, verdict.line
-    result = await OTHERS[name](work)
-    return result.passed, "\n".join(["HELD  " if result.passed else "BROKEN", *result.lines()])
 
 
 def main() -> int:
@@ -73,9 +55,9 @@ async def _row(name: str, calls: int, work: Path | None) -> tuple[bool, str]:
     if name in ROWS:
         verdict = await run(name, calls, work=work)
         return verdict.held, verdict.line
-    result = await OF_THEIR_OWN[name]()
-    goals = "; ".join(goal.line for goal in result.goals)
-    return result.passed, f"{'HELD  ' if result.passed else 'BROKEN'}  {name}: {goals}"
+    result = await OF_THEIR_OWN[name](work=work)
+    verdict_line = f"{'HELD  ' if result.passed else 'BROKEN'}  {name}"
+    return result.passed, "\n".join([verdict_line, *(f"        {line}" for line in result.lines())])
 
 
 if __name__ == "__main__":
