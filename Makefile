@@ -1,6 +1,6 @@
 # Every target sets up what it needs by itself; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev call test chaos chaos-short test-containers bench lint format up down lock clean
+.PHONY: help setup demo dev call test test-long agents-test chaos chaos-short test-containers bench lint format docs up down lock clean
 
 # Flags for pytest, as in: make test PYTEST_ARGS="-k playout -x"
 PYTEST_ARGS ?=
@@ -34,7 +34,13 @@ call: setup ## one simulated call against what `make dev` or `make up` runs (CAL
 	@$(BIN)/devstack call $(CALL_ARGS)
 
 test: setup ## every test that needs no Docker (PYTEST_ARGS=…)
-	@$(BIN)/pytest --ignore=tests/containers -m "not faults" -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
+	@$(BIN)/pytest --ignore=tests/containers -m "not faults and not long" -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
+
+test-long: setup ## the console in a real browser (skips, saying so, without chromium), and whole calls (PYTEST_ARGS=…)
+	@$(BIN)/pytest tests/console tests/cli -m long $(PYTEST_ARGS)
+
+agents-test: setup ## calls every bot of agents/ by the scripts in agents/tests, and checks what it says and does
+	@$(BIN)/ringover-voicebot test-agents
 
 chaos: setup ## kills, freezes and starves a running system with 20 live calls, and shows what held (CHAOS=… for one fault)
 	@PYTHONPATH=tests $(BIN)/python -m faults $(CHAOS)
@@ -57,6 +63,9 @@ lint: setup ## ruff, mypy, and known vulnerabilities of the locked packages wher
 format: setup ## let ruff sort imports and format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: setup ## write docs/configuration.md, openapi.json and asyncapi.yaml anew from the code
+	@$(BIN)/python scripts/docs.py
 
 up: ## docker compose: build, start, wait until everything is ready (WORKERS=3 for three workers)
 	@scripts/make-env.sh

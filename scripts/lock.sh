@@ -9,7 +9,7 @@ compile() {
     --no-annotate --override locks/dropped.txt "$@"
 }
 compile --extra local shared/pyproject.toml webhook-gateway/pyproject.toml streamer/pyproject.toml \
-  ai-worker/pyproject.toml simulator/pyproject.toml devstack/pyproject.toml locks/dev.in "${LOCK_ARGS:---upgrade}" -o locks/dev.txt
+  ai-worker/pyproject.toml simulator/pyproject.toml devstack/pyproject.toml cli/pyproject.toml locks/dev.in "${LOCK_ARGS:---upgrade}" -o locks/dev.txt
 for service in webhook-gateway streamer simulator; do
   compile -c locks/dev.txt shared/pyproject.toml "$service/pyproject.toml" -o "locks/$service.txt"
 done

@@ -9,7 +9,7 @@ root=$(pwd -P)
 venv=.venv
 stamp=$venv/.setup-done
 log=$venv/setup.log
-packages=(shared webhook-gateway streamer ai-worker simulator devstack)
+packages=(shared webhook-gateway streamer ai-worker simulator devstack cli)
 
 sum() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi; }
 

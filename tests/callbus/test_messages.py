@@ -35,6 +35,7 @@ MEDIA = st.one_of(
     st.builds(media.ActionDone, TIME, ID),
     st.builds(media.ActionRefused, TIME, ID, TEXT),
     st.builds(media.MediaEnded, TIME, TEXT),
+    st.builds(media.Operator, TIME, st.sampled_from(["say", "transfer", "hang_up", "mute", "unmute"]), TEXT),
 )
 COMMANDS = st.one_of(
     st.builds(commands.Speak, ID, st.integers(0, 99), ID, st.binary(max_size=640), st.booleans()),

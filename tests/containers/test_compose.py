@@ -69,6 +69,13 @@ def test_everything_is_ready(containers: Containers) -> None:
     assert len(hosts) == 2, "both workers are in one container"
 
 
+def test_the_console_is_in_the_image(containers: Containers) -> None:
+    page = httpx.get(f"{containers.gateway_url}/console/", trust_env=False)
+    assert (page.status_code, "text/html" in page.headers["content-type"]) == (200, True)
+    script = httpx.get(f"{containers.gateway_url}/console/static/js/app.js", trust_env=False)
+    assert (script.status_code, "javascript" in script.headers["content-type"]) == (200, True)
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_no_container_runs_as_root(containers: Containers, service: str) -> None:
     assert containers.run(service, "id", "-u").strip() == "10001"

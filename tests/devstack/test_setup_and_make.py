@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("shared", "webhook-gateway", "streamer", "ai-worker", "simulator", "devstack")
+PACKAGES = ("shared", "webhook-gateway", "streamer", "ai-worker", "simulator", "devstack", "cli")
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from ai_worker.conversation.persona import Persona, TurnTaking
 from ai_worker.conversation.rebuild import rebuilt_history
 from ai_worker.providers.base import ChatMessage
 from callbus import transcript
+from callbus.media import Wish
 from support.conversation_caller import Caller
 from support.conversation_line import Speech, Streamer, Wire
 from support.conversation_providers import Answer, Latency
@@ -186,6 +187,12 @@ class World:
         self.entries.append(entry)
         if len(self.entries) in self.crashes:
             self.crash()
+
+    # --- the operator
+
+    def operator(self, wish: Wish, argument: str = "", *, after: float = 0.0) -> None:
+        """A person at the console wants something done, `after` so many seconds."""
+        self.later(after, lambda: self._publish(ev.OperatorAsked(f"{len(self._in_stream)}-0", wish, argument)))
 
     # --- the bus
 

@@ -149,6 +149,8 @@ class CallTask:
                 self.tell(ev.ActionDone(event.action_id))
             case media.ActionRefused():
                 self.tell(ev.ActionRefused(event.action_id, event.reason))
+            case media.Operator():
+                self.tell(ev.OperatorAsked(entry_id.decode(), event.wish, event.argument))
             case media.MediaEnded():
                 self.tell(ev.CallEnded(event.reason))
         return b""
@@ -167,6 +169,7 @@ class CallTask:
             return
         for action in self._conversation.handle(event, self._now()):
             self._carry_out(action)
+        self._outbox.show(self._conversation.state, muted=self._conversation.muted, now=self._now())
         self._sleep_until(self._conversation.next_wake)
 
     # --- what the conversation wants done

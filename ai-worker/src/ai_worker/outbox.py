@@ -31,6 +31,7 @@ class Outbox:
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
+        self._shown: tuple[str, bool] | None = None
         self.streamer = ""
 
     def send(self, command: commands.Command) -> None:
@@ -49,6 +50,14 @@ class Outbox:
         name = keys.transcript(self._call_id)
         self._put(xadd(name, transcript.encode(entry), maxlen=keys.TRANSCRIPT_MAXLEN))
         self._put(("EXPIRE", name, keys.CALL_TTL_S))
+
+    def show(self, doing: str, *, muted: bool, now: float) -> None:
+        """Let people who watch know what the bot does, in the call's hash. Costs nothing while that stays the same."""
+        if (doing, muted) != self._shown:
+            self._shown = doing, muted
+            name = keys.call(self._call_id)
+            self._put(("HSET", name, "doing", doing, "doing_at", f"{now:.3f}", "muted", int(muted)))
+            self._put(("EXPIRE", name, keys.CALL_TTL_S))
 
     async def run(self) -> None:
         """Send until cancelled; what was taken up is sent whole."""

@@ -128,6 +128,15 @@ class Worker:
             "providers": self._providers.names,
             "provider_state": self._providers.state(),
             "provider_counts": self._providers.counts.as_dict(),
+            "agents": [
+                {
+                    "name": agent.name,
+                    "numbers": agent.numbers,
+                    "language": agent.language,
+                    "default": agent is self._agents.book.default,
+                }
+                for agent in self._agents.book.agents
+            ],
         }
 
     # --- leases

@@ -131,6 +131,7 @@ def _say_where(console: Console, stack: LocalStack) -> None:
     for what, where in (
         ("webhooks", f"{stack.gateway_url}/api/v1/webhooks/ringover/event"),
         ("status", f"{stack.gateway_url}/api/v1/status"),
+        ("console", f"{stack.gateway_url}/console (its token: ADMIN_TOKEN, see secrets)"),
         ("media", stack.streamer_url),
         ("redis", stack.redis_url),
         ("secrets", f"{stack.directory / STATE}, and {_SECRETS} beside it"),

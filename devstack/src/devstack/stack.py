@@ -85,6 +85,9 @@ class LocalStack:
         self.webhook_secret = added.setdefault("RINGOVER_WEBHOOK_SECRET", secrets.token_urlsafe(24))
         self.admin_token = added.setdefault("ADMIN_TOKEN", secrets.token_urlsafe(24))
         self.streamer_token = added.get("STREAMER_TOKEN", "")
+        if sealed:
+            # A language model that a test scripted for a conversation is not asked for a summary of it.
+            added.setdefault("CALLS_SUMMARY", "false")
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ} if sealed else os.environ
         self._env = {
             **inherited,

@@ -15,6 +15,10 @@ WAITING = "calls:waiting"
 """Stream: one entry for each call that wants a worker; a pending entry is that worker's lease."""
 WORKERS_GROUP = "workers"
 """The consumer group on WAITING."""
+JOBS_GROUP = "jobs"
+"""The consumer group of ai-jobs on EVENTS: what comes after a call reaches the call's record."""
+DEAD_LETTERS = "deliveries:dead"
+"""Sorted set: ids of the calls whose record the customer's webhook did not take, by the time (epoch s) of giving up."""
 RECENT = "calls:recent"
 """Sorted set: call ids by the time (epoch s) of their first event, for listings."""
 SERVICES = "services"
@@ -35,6 +39,8 @@ MEDIA_TTL_S = 900
 COMMANDS_TTL_S = 900
 DEDUP_TTL_S = 24 * 3600
 """How long a webhook's delivery is remembered, so that a repetition is known as one."""
+DEAD_LETTER_TTL_S = 31 * 24 * 3600
+"""How long what could not be delivered, and why, is remembered after the last try."""
 HEARTBEAT_TTL_S = 5
 RECONNECT_WINDOW_S = 10
 """A media connection that drops may come back with the same call id within this time."""
@@ -91,3 +97,29 @@ def by_numbers(from_number: str, to_number: str) -> str:
 def service(kind: str, service_id: str) -> str:
     """String: one running service's heartbeat, as JSON."""
     return f"service:{kind}:{service_id}"
+
+
+def outgoing(call_id: str) -> str:
+    """Hash: the delivery of a call's record to the customer's webhook; see ai_worker.jobs.deliveries.Delivery."""
+    return f"call:{{{call_id}}}:outgoing"
+
+
+def aftercall(call_id: str) -> str:
+    """Hash: Ringover's aftercall events of a call as JSON, by their ids on EVENTS."""
+    return f"call:{{{call_id}}}:aftercall"
+
+
+def summary(call_id: str) -> str:
+    """String: the language model's summary of a call, as JSON."""
+    return f"call:{{{call_id}}}:summary"
+
+
+def lock(call_id: str, work: str) -> str:
+    """String: whoever does this work for a call just now."""
+    return f"call:{{{call_id}}}:lock:{work}"
+
+
+def of_call(call_id: str) -> list[str]:
+    """All keys of one call, its hash last."""
+    of = (media_in, transcript, done_actions, outgoing, aftercall, summary, call)
+    return [key(call_id) for key in of]

@@ -1,6 +1,6 @@
 """The events on `call:{id}:in`: what the streamer tells the worker, in one order. One dataclass an event.
 
-Times (`at`) are epoch seconds by the streamer's clock.
+Times (`at`) are epoch seconds by the streamer's clock (an operator's: the gateway's).
 """
 
 from __future__ import annotations
@@ -92,15 +92,33 @@ class MediaEnded:
     reason: str
 
 
-MediaEvent: TypeAlias = MediaStarted | Audio | Dtmf | Playback | ActionDone | ActionRefused | MediaEnded
+Wish: TypeAlias = Literal["say", "transfer", "hang_up", "mute", "unmute"]
 
-_KINDS: dict[bytes, type[MediaStarted | Dtmf | Playback | ActionDone | ActionRefused | MediaEnded]] = {
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """What a person at the console wants done in the call; written by the gateway. The entry's id names the wish, so
+    that it is not done twice.
+
+    `argument` is the text to `say`, or the number to `transfer` to (2 to 20 digits). `mute`: the bot neither thinks nor
+    speaks, and goes on listening and writing down, until `unmute`.
+    """
+
+    at: float
+    wish: Wish
+    argument: str = ""
+
+
+MediaEvent: TypeAlias = MediaStarted | Audio | Dtmf | Playback | ActionDone | ActionRefused | MediaEnded | Operator
+
+_KINDS: dict[bytes, type[MediaStarted | Dtmf | Playback | ActionDone | ActionRefused | MediaEnded | Operator]] = {
     b"start": MediaStarted,
     b"dtmf": Dtmf,
     b"playback": Playback,
     b"done": ActionDone,
     b"refused": ActionRefused,
     b"end": MediaEnded,
+    b"operator": Operator,
 }
 _NAMES = {cls: name for name, cls in _KINDS.items()}
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from ai_worker.jobs.desk import WRITING
 from ai_worker.jobs.queue import QUEUE, JobQueue
-from callbus import calls, registry
+from callbus import calls, keys, registry
 from callbus.broker import Broker, connect
 from devstack.embedded_redis import embedded_redis
 from support.jobs_calls import finished_call
@@ -160,6 +161,8 @@ async def test_a_job_of_a_killed_process_is_done_by_the_next(
     # The dead process's hold on the job runs out by itself, 15 s after the job's own limit; here at once.
     assert 0 < await broker.execute("TTL", IN_PROGRESS) <= 35
     await broker.execute("PEXPIRE", IN_PROGRESS, 1)
+    assert 0 < await broker.execute("TTL", keys.lock("c1", WRITING)) <= 25
+    await broker.execute("PEXPIRE", keys.lock("c1", WRITING), 1)
     async with ai_jobs(redis_url, folder.parent, tmp_path) as jobs:
         await jobs.until((folder / "call.json").exists, "record")
         await stopped(jobs)
@@ -206,6 +209,8 @@ async def test_redis_may_come_late_and_go_away(tmp_path: Path, unused_tcp_port: 
     [
         ({"CALLS_DIR": "/dev/null/calls"}, "setting CALLS_DIR is wrong"),
         ({"JOBS_CONCURRENCY": "0"}, "setting JOBS_CONCURRENCY='0' is wrong"),
+        ({"CALLS_WEBHOOK_URL": "crm.example.com"}, "setting CALLS_WEBHOOK_URL is wrong"),
+        ({"CALLS_WEBHOOK_URL": "https://crm.example.com"}, "CALLS_WEBHOOK_URL needs CALLS_WEBHOOK_SECRET"),
     ],
 )
 async def test_a_wrong_setting_ends_it_with_one_line(tmp_path: Path, setting: dict[str, str], says: str) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from arq import Retry
 
-from ai_worker.jobs.write_record import MAX_TRIES, MEDIA_TRIES, Desk, delay_s, write_record
+from ai_worker.jobs.desk import Desk
+from ai_worker.jobs.write_record import MAX_TRIES, MEDIA_TRIES, delay_s, write_record
 from callbus import calls, keys
 from callbus.broker import Broker
 from callbus.errors import BadCallId, BusUnavailable

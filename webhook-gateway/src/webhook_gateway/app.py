@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from callbus import keys
 from callbus.broker import Broker
 from callbus.errors import BadCallId
-from webhook_gateway import answers, calls_view
+from webhook_gateway import answers, calls_view, console
 from webhook_gateway.answers import Refusal
 from webhook_gateway.intake import Intake
 from webhook_gateway.metrics import Metrics
@@ -31,7 +31,7 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 
 
 def create_app(settings: GatewaySettings, broker: Broker, *, gateway_id: str) -> FastAPI:
-    """The application. It owns nothing: `broker` is opened and closed by the caller."""
+    """The application. It owns nothing: `broker` is opened and closed by the caller, who runs `app.state.live`."""
     app = FastAPI(
         title="webhook-gateway",
         description="Receives Ringover's signed webhooks, publishes call lifecycle events, shows the state of it all.",
@@ -40,6 +40,7 @@ def create_app(settings: GatewaySettings, broker: Broker, *, gateway_id: str) ->
     metrics = Metrics()
     intake = Intake(settings, broker, metrics)
     board = StatusBoard(settings, broker, gateway_id)
+    console.install(app, settings, broker, board, metrics)
 
     @app.post(ENDPOINT, status_code=202, responses=_ANSWERS, tags=["webhooks"])
     async def webhook(request: Request) -> Response:

@@ -48,7 +48,7 @@ async def detail(broker: Broker, call_id: str) -> dict[str, Any] | None:
     if not call:
         return None
     entries = await broker.range(keys.transcript(call_id))
-    return {**typed(call_id, call), "transcript": [_entry(entry_id, fields) for entry_id, fields in entries]}
+    return {**typed(call_id, call), "transcript": [entry(entry_id, fields) for entry_id, fields in entries]}
 
 
 async def active_count(broker: Broker) -> int:
@@ -80,7 +80,8 @@ def _value(name: str, text: str) -> Any:
     return text
 
 
-def _entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
+def entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """An entry of a transcript: its id, its kind and what it says; `unreadable` tells why it can't be read."""
     head = {"id": entry_id.decode(), "kind": fields.get(b"k", b"").decode(errors="replace")}
     try:
         return {**head, **asdict(transcript.decode(fields))}

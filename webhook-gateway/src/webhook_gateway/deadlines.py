@@ -6,6 +6,7 @@ uvicorn itself waits for ever for a request's first line, and for a client to re
 from __future__ import annotations
 
 import asyncio
+import time
 
 import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
@@ -14,6 +15,10 @@ HEAD_TIMEOUT_S = 5.0
 """From the connection, or a request's first byte, to the end of its headers."""
 REQUEST_TIMEOUT_S = 30.0
 """From there to the end of the answer. A body has less: see intake."""
+
+SENT_AT = "webhook_gateway.sent_at"
+"""In an ASGI scope: when (monotonic s) the last piece of an answer went out that may take longer than a request's time.
+Its client has that time for each piece instead."""
 
 log = structlog.get_logger(__name__)
 
@@ -63,5 +68,9 @@ class DeadlineProtocol(H11Protocol):
             self._deadline = None
 
     def _too_late(self) -> None:
+        sent_at = self.cycle.scope.get(SENT_AT) if self._answering and self.cycle is not None else None
+        if isinstance(sent_at, float) and time.monotonic() - sent_at < REQUEST_TIMEOUT_S:
+            self._expect(REQUEST_TIMEOUT_S)
+            return
         log.debug("a client took too long", peer=self.client[0] if self.client else "", answering=self._answering)
         self.transport.abort()

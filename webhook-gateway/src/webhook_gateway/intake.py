@@ -41,17 +41,18 @@ class Intake:
     async def answer(self, request: Request, path_secret: str | None) -> JSONResponse:
         """Take the webhook in and answer: 202, or 200 for one that was published before, or a refusal."""
         began = time.perf_counter()
+        refused_for = ""
         try:
             outcome, event = await self._take(request, path_secret)
             status = 202 if outcome == "accepted" else 200
             response = JSONResponse({"status": outcome, "call_id": event.call_id or None}, status)
         except Refusal as refusal:
-            outcome, response = refusal.outcome, refusal.response()
+            outcome, response, refused_for = refusal.outcome, refusal.response(), refusal.error
             log.warning("webhook refused", status=refusal.status, reason=refusal.error, peer=_peer(request))
         except Exception:
-            self._metrics.webhooks.labels("error").inc()
+            self._metrics.answered("error")
             raise
-        self._metrics.webhooks.labels(outcome).inc()
+        self._metrics.answered(outcome, refused_for=refused_for)
         self._metrics.seconds.observe(time.perf_counter() - began)
         return response
 

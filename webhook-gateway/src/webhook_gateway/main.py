@@ -16,6 +16,7 @@ from callbus.errors import BusUnavailable
 from callbus.settings import fail, load
 from callbus.telemetry import setup_logging
 from webhook_gateway.app import create_app
+from webhook_gateway.console.live import Live
 from webhook_gateway.deadlines import DeadlineProtocol
 from webhook_gateway.settings import GatewaySettings
 
@@ -49,9 +50,11 @@ async def serve(settings: GatewaySettings, listener: socket.socket) -> None:
     gateway_id = registry.new_service_id()
     host, port = listener.getsockname()[:2]
     async with connect(settings.redis_url) as broker:
+        app = create_app(settings, broker, gateway_id=gateway_id)
+        live: Live = app.state.live
         server = _Server(
             uvicorn.Config(
-                create_app(settings, broker, gateway_id=gateway_id),
+                app,
                 http=DeadlineProtocol,
                 ws="none",
                 lifespan="off",
@@ -71,7 +74,8 @@ async def serve(settings: GatewaySettings, listener: socket.socket) -> None:
         async with asyncio.TaskGroup() as tasks:
             background = (
                 tasks.create_task(registry.keep_beating(broker, "gateway", gateway_id, lambda: {"port": port})),
-                tasks.create_task(_stop_when(stop, server)),
+                tasks.create_task(live.run()),
+                tasks.create_task(_stop_when(stop, server, live)),
             )
             await server.serve(sockets=[listener])
             for task in background:
@@ -81,8 +85,9 @@ async def serve(settings: GatewaySettings, listener: socket.socket) -> None:
     log.info("stopped")
 
 
-async def _stop_when(stop: asyncio.Event, server: uvicorn.Server) -> None:
+async def _stop_when(stop: asyncio.Event, server: uvicorn.Server, live: Live) -> None:
     await stop.wait()
+    live.close()
     log.info("stopping: running requests are finished first")
     server.should_exit = True
 

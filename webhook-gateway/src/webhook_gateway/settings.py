@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
@@ -21,7 +22,15 @@ def _http_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _ws_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.query or "@" in url:
+        raise ValueError("expected an absolute ws:// or wss:// URL without a query, a user or a password")
+    return url.rstrip("/").removesuffix("/ws")
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+WsUrl = Annotated[str, AfterValidator(_ws_url)]
 
 
 class GatewaySettings(ServiceSettings):
@@ -57,8 +66,24 @@ class GatewaySettings(ServiceSettings):
         None, description="ElevenLabs' key for text-to-speech; a local voice is used without it"
     )
     admin_token: SecretStr | None = Field(
-        None, description="Bearer token for /api/v1/calls; without it nobody gets in there"
+        None, description="Bearer token for /api/v1/calls and /console; without it nobody gets in there"
     )
+    calls_dir: Path = Field(
+        Path("out/calls"), description="Folder of the calls' records and recordings, for the console to show"
+    )
+    streamer_public_url: WsUrl | None = Field(
+        None,
+        description="Where a browser reaches the streamer, for the console's telephone: wss://… ; unset: the console's "
+        "own host, at STREAMER_PORT",
+    )
+    streamer_port: int = Field(8765, ge=0, le=65535, description="The streamer's port, while its public URL is not set")
+    streamer_token: SecretStr | None = Field(
+        None, description="The streamer's secret, which the console's telephone shows"
+    )
+    fallback_transfer_number: str | None = Field(
+        None, description="The streamer's fallback; the console's checklist says whether there is one"
+    )
+    fallback_play_url: str | None = Field(None, description="The streamer's fallback: see fallback_transfer_number")
     gateway_host: str = Field("0.0.0.0", description="Address that the gateway listens on")
     gateway_port: int = Field(8000, ge=0, le=65535, description="Port that the gateway listens on; 0: any free one")
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from ai_worker.conversation.persona import Scripted
 from ai_worker.providers.base import SaidUntil, ToolCall
+from callbus.media import Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,15 @@ class ActionRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorAsked:
+    """A person at the console wants something done: see callbus.media.Operator. `entry_id` names the wish."""
+
+    entry_id: str
+    wish: Wish
+    argument: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MediaReturned:
     """The media connection came back: what was playing when it was lost may never be reported on."""
 
@@ -242,6 +252,7 @@ Event: TypeAlias = (
     | Beep
     | ActionDone
     | ActionRefused
+    | OperatorAsked
     | MediaReturned
     | CallEnded
     | Tick

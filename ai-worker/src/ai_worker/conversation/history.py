@@ -54,6 +54,10 @@ class History:
     finished: bool = False
     resume_from: str | None = None
     """Entry id on the call's in stream up to which the caller has been understood."""
+    wishes: set[str] = field(default_factory=set)
+    """The operators' wishes that were dealt with, by their entries' ids on the call's in stream."""
+    muted: bool = False
+    """Whether an operator has told the bot to be silent."""
     machine: bool = False
     """Whether the caller is an answering machine."""
     cut_short: bool = False

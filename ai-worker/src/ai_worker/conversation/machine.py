@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ai_worker.conversation import events as ev
+from ai_worker.conversation import operator
 from ai_worker.conversation.actions import Action, Finish
 from ai_worker.conversation.context import Context
 from ai_worker.conversation.ear import Ear
@@ -14,6 +15,7 @@ from ai_worker.conversation.keypad import Keypad
 from ai_worker.conversation.line import Line
 from ai_worker.conversation.listener import Listener
 from ai_worker.conversation.mouth import Mouth
+from ai_worker.conversation.operator import Operator
 from ai_worker.conversation.persona import Persona, TurnTaking
 from ai_worker.conversation.silence import Silence
 from ai_worker.conversation.speaker import Speaker
@@ -49,6 +51,9 @@ class Conversation:
         self._silence = Silence(self._context, self._line, self._ear, self._keypad, self._speaker)
         self._takeover = TakeOver(self._context, self._line, mouth, self._thinker, self._bot_silent)
         self._voicemail = Voicemail(self._context, self._line, self._speaker, self._ear)
+        self._operator = Operator(
+            self._context, self._line, self._ear, self._speaker, self._thinker, self._takeover, self._bot_silent
+        )
         self._listener = Listener(
             self._context,
             self._ear,
@@ -89,6 +94,7 @@ class Conversation:
             ev.Beep: lambda _: None,
             ev.ActionDone: self._action_done,
             ev.ActionRefused: self._action_refused,
+            ev.OperatorAsked: self._operator.asked,
             ev.MediaReturned: self._media_returned,
             ev.CallEnded: self._call_ended,
             ev.Tick: lambda _: None,
@@ -126,6 +132,11 @@ class Conversation:
         if reply is None or reply.paused:
             return "listening"
         return "speaking" if reply.heard else "thinking"
+
+    @property
+    def muted(self) -> bool:
+        """Whether an operator has told the bot to be silent."""
+        return self.history.muted
 
     @property
     def wants_beeps(self) -> bool:
@@ -167,6 +178,9 @@ class Conversation:
             self._end(self.history.outcome or FAILED, "finished by another worker")
         elif self.history.outcome:
             self._leave()
+        elif self.history.muted:
+            self._takeover.begin()
+            self._takeover.stop()
         elif not self.history.said:
             self._speaker.greet()
         elif not self._voicemail.take_up():
@@ -198,6 +212,7 @@ class Conversation:
         self._speaker.abandon()
         self._ear.close()
         self._timers.clear()
+        self.history.muted = False
         self._line.closing = True
         self._speaker.say_goodbye()
 
@@ -216,12 +231,15 @@ class Conversation:
     def _caller_turn(self, text: str, started_at: float, ended_at: float) -> None:
         self._takeover.stop()
         self._listener.turn_taken()
+        operators_words = self._operator.held_back
         self._speaker.abandon()
         self._timers.cancel("interruption")
         self._silence.broken()
         self.history.turn += 1
         self.history.caller(text)
         self._context.write(transcript.CallerSaid(ended_at, started_at, self.history.turn, text, ""))
+        if self._operator.answers(operators_words):
+            return
         if 0 < self._context.persona.most_turns < self.history.turn:
             self._context.note("the most turns of a call are reached")
             self._speaker.say_goodbye()
@@ -279,7 +297,10 @@ class Conversation:
         if action := self._line.refused(event.action_id):
             self._context.note(f"{action.kind} refused: {event.reason}")
             self._tools.refused(action.tool_call_id, event.reason)
-            self._speaker.not_possible()
+            if operator.wanted(action):
+                self._bot_silent()
+            else:
+                self._speaker.not_possible()
 
     def _leave(self) -> None:
         """The bot has left the call: whatever is under way, nothing but its end is waited for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ai_worker.conversation import operator
 from ai_worker.conversation.actions import OUTCOMES
 from ai_worker.conversation.history import History, PendingAction
 from ai_worker.conversation.segment import Segment
@@ -39,6 +40,8 @@ def rebuilt_history(entries: Iterable[transcript.Entry]) -> History:
                 history.failed(entry.tool_call_id, entry.result)
             case transcript.ToolUsed():
                 history.answered(entry.tool_call_id, entry.result)
+            case transcript.Noted():
+                operator.recall(history, entry.note)
             case transcript.MachineHeard():
                 history.machine = True
             case transcript.Finished():

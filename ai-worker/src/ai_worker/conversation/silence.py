@@ -34,7 +34,8 @@ class Silence:
     def wait(self) -> None:
         """The caller's time goes on, a little longer if he has just made a noise."""
         context = self._context
-        if not (self._speaker.reply or self._ear.busy or self._line.leaving or self._keypad.digits):
+        occupied = self._speaker.reply or self._ear.busy or self._line.leaving or self._keypad.digits
+        if not (occupied or context.history.muted):
             context.timers.set("silence", max(self._patient_until, context.now + context.options.after_noise))
 
     def too_long(self) -> None:

@@ -35,8 +35,13 @@ class Speaker:
 
     # --- what to say
 
-    def speak(self, text: str, *, turn: int = 0, action: PendingAction | None = None) -> None:
-        """Say a fixed text, then do `action`."""
+    def speak(self, text: str, *, turn: int = 0) -> None:
+        """Say a fixed text, unless an operator has muted the bot."""
+        if not self._context.history.muted:
+            self.say(text, turn=turn)
+
+    def say(self, text: str, *, turn: int = 0, action: PendingAction | None = None) -> None:
+        """Say a fixed text, whoever wants it said, then do `action`."""
         whole = sentences(text)
         self.open(turn, action=action, protected=any(sentence.protected for sentence in whole))
         self._mouth.say(whole)
@@ -51,9 +56,11 @@ class Speaker:
             self.speak(persona.first_words)
 
     def perform(self, scripted: Scripted, *, turn: int = 0) -> None:
-        """Say what the script says, then do what it says."""
+        """Say what the script says, then do what it says; nothing of it for a muted bot."""
+        if self._context.history.muted:
+            return
         action = self._line.plan(scripted.kind, scripted.argument) if scripted.kind else None
-        self.speak(scripted.say, turn=turn, action=action)
+        self.say(scripted.say, turn=turn, action=action)
 
     def say_goodbye(self) -> None:
         self.perform(Scripted(self._context.persona.goodbye, "hangup"))
@@ -105,7 +112,8 @@ class Speaker:
 
     def apologise(self, text: str) -> None:
         """Say an honest sentence; when failures go on, hand the caller to a person, or end the call politely."""
-        self.excuse(self.open(0), text)
+        if not self._context.history.muted:
+            self.excuse(self.open(0), text)
 
     def excuse(self, reply: Reply, text: str) -> None:
         """Say it in a reply that has gone wrong."""

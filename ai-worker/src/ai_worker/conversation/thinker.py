@@ -86,8 +86,8 @@ class Thinker:
     def guess(self, text: str) -> None:
         """The caller has probably finished, with this `text`: begin what `answer` would do, unheard and unseen."""
         history, persona = self._context.history, self._context.persona
-        if history.unsettled:
-            return  # what the model would be told is not known yet
+        if history.unsettled or history.muted:
+            return  # what the model would be told is not known yet, or it won't be asked
         if scripted := persona.script(text):
             self._speculation.prepare(scripted.say)
         else:

@@ -46,7 +46,7 @@ class Voicemail:
     @property
     def wants_beeps(self) -> bool:
         """Whether a beep would mean something now."""
-        if self._plan is None or self._line.outcome:
+        if self._plan is None or self._line.outcome or self._context.history.muted:
             return False
         early = self._context.now - self._begun < EARLY_S
         return self.heard or (early and self._context.history.turn <= FIRST_TURNS)
@@ -88,7 +88,8 @@ class Voicemail:
 
     def recognises(self, utterance: Utterance) -> bool:
         """Whether these words are a machine's; then it is dealt with."""
-        if self._plan is None or self.heard or self._context.history.turn >= FIRST_TURNS:
+        history = self._context.history
+        if self._plan is None or self.heard or history.muted or history.turn >= FIRST_TURNS:
             return False
         text = utterance.text or utterance.earlier_text
         sign = recorded_words(text)

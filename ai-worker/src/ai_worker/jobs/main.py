@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import httpx
 import structlog
+from arq.cron import cron
 from arq.worker import Worker, func
-from pydantic import Field
 from redis.exceptions import RedisError
 
-from ai_worker.jobs import queue
-from ai_worker.jobs.write_record import MAX_TRIES, Desk, write_record
-from callbus import process, registry, telemetry
+from ai_worker.jobs import commands, deliver, queue, summarise, write_record
+from ai_worker.jobs.desk import Desk
+from ai_worker.jobs.events import EventReader
+from ai_worker.jobs.forget import retention
+from ai_worker.jobs.settings import JobsSettings
+from ai_worker.jobs.webhook import Webhook
+from callbus import keys, process, registry, telemetry
 from callbus.broker import Broker, connect
 from callbus.errors import BusUnavailable
-from callbus.settings import ServiceSettings, fail, load
+from callbus.settings import fail, load
 
 SERVICE = "ai-jobs"
 KIND = "jobs"
@@ -26,25 +32,9 @@ _HEALTH_EVERY_S = 30
 _REDIS_RETRY_S = 1.0
 _TIMEOUT_MARGIN_S = 5
 """arq gives a job up for good at its own time limit; ours comes first, and tries again."""
+_RETENTION_MINUTE = 23
 
 log = structlog.get_logger()
-
-
-class JobsSettings(ServiceSettings):
-    """What ai-jobs reads from the environment and `.env`."""
-
-    calls_dir: Path = Field(
-        Path("out/calls"),
-        description="Folder with a folder for each call, its record and recording; the streamers write there, too",
-    )
-    jobs_concurrency: int = Field(4, ge=1, le=64, description="Jobs that run at the same time")
-    jobs_timeout_s: float = Field(
-        60,
-        gt=0,
-        le=3600,
-        description="A job that takes longer (s) is tried again; a lost process's one 15 s after that",
-    )
-    jobs_drain_s: float = Field(20, ge=0, le=3600, description="How long (s) running jobs may go on after SIGTERM")
 
 
 @dataclass(slots=True)
@@ -53,11 +43,16 @@ class _Health:
 
     ready: bool = False
     queued: int = 0
+    dead_letters: int = 0
 
 
 def main() -> None:
+    """Run jobs until SIGTERM; or, with a command, do what it says."""
+    asked = commands.parse(sys.argv[1:])
     settings = load(JobsSettings, SERVICE)
     telemetry.setup_logging(SERVICE, level=settings.log_level, format=settings.log_format, numbers=settings.log_numbers)
+    if asked.command:
+        raise SystemExit(asyncio.run(commands.run(settings, asked)))
     try:
         settings.calls_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -70,20 +65,28 @@ async def serve(settings: JobsSettings) -> None:
     stop = process.stop_signal()
     service_id = registry.new_service_id()
     health = _Health()
-    async with connect(settings.redis_url) as broker:
+    async with _desk(settings) as desk:
+        broker = desk.broker
+        assert desk.queue is not None
+        reader = EventReader(broker, desk.queue, service_id)
         watching = [
             asyncio.create_task(_count_queue(broker, health)),
-            asyncio.create_task(
-                registry.keep_beating(
-                    broker, KIND, service_id, lambda: {"ready": health.ready, "queued": health.queued}
-                )
-            ),
+            asyncio.create_task(registry.keep_beating(broker, KIND, service_id, lambda: asdict(health))),
+            asyncio.create_task(reader.run()),
         ]
+        for task in watching:
+            task.add_done_callback(lambda _: stop.set())  # one that fails takes the process with it, for all to see
         try:
-            log.info("ready for jobs", service_id=service_id, calls_dir=str(settings.calls_dir))
+            log.info(
+                "ready for jobs",
+                service_id=service_id,
+                calls_dir=str(settings.calls_dir),
+                delivers=desk.webhook is not None,
+                summarises=desk.scribe is not None,
+            )
             while not stop.is_set():
                 try:
-                    await _work(settings, broker, stop)
+                    await _work(settings, desk, stop)
                 except (RedisError, OSError) as error:
                     log.warning("Redis is away", reason=str(error) or type(error).__name__)
                     with suppress(TimeoutError):
@@ -91,27 +94,77 @@ async def serve(settings: JobsSettings) -> None:
         finally:
             for task in watching:
                 task.cancel()
-            await asyncio.gather(*watching, return_exceptions=True)
+            ends = await asyncio.gather(*watching, return_exceptions=True)
             with suppress(BusUnavailable):
+                await reader.leave()
                 await registry.leave(broker, KIND, service_id)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
         log.info("stopped")
+
+
+@asynccontextmanager
+async def _desk(settings: JobsSettings) -> AsyncIterator[Desk]:
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(connect(settings.redis_url))
+        jobs = queue.JobQueue(settings.redis_url)
+        stack.push_async_callback(jobs.aclose)
+        webhook, http = None, None
+        if settings.calls_webhook_url and settings.calls_webhook_secret:
+            webhook = Webhook(
+                url=settings.calls_webhook_url,
+                secret=settings.calls_webhook_secret.get_secret_value().encode(),
+                timeout_s=settings.calls_webhook_timeout_s,
+                window_s=settings.calls_webhook_retry_h * 3600,
+                first_retry_s=settings.calls_webhook_first_retry_s,
+            )
+            http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=False))
+        scribe = summarise.scribe_of(settings)
+        if scribe:
+            stack.push_async_callback(scribe.aclose)
+        yield Desk(
+            broker, settings.calls_dir, settings.jobs_timeout_s, jobs, webhook, http, scribe, settings.retention_days
+        )
 
 
 async def _count_queue(broker: Broker, health: _Health) -> None:
     while True:
         try:
             health.queued = await broker.execute("ZCARD", queue.QUEUE)
+            health.dead_letters = await broker.execute("ZCARD", keys.DEAD_LETTERS)
             health.ready = True
         except BusUnavailable:
             health.ready = False
         await asyncio.sleep(registry.BEAT_EVERY_S)
 
 
-async def _work(settings: JobsSettings, broker: Broker, stop: asyncio.Event) -> None:
+async def _work(settings: JobsSettings, desk: Desk, stop: asyncio.Event) -> None:
     """Run arq's worker until `stop`. Raises what redis-py raises when Redis is away."""
     redis: Any = queue.connect(settings.redis_url)
     worker = Worker(
-        [func(write_record, name=queue.RECORD, max_tries=MAX_TRIES)],
+        [
+            func(write_record.write_record, name=queue.RECORD, max_tries=write_record.MAX_TRIES),
+            func(
+                deliver.deliver,
+                name=queue.DELIVER,
+                max_tries=deliver.MAX_TRIES,
+                timeout=settings.calls_webhook_timeout_s + deliver.MARGIN_S,
+            ),
+            func(summarise.summarise, name=queue.SUMMARISE, max_tries=summarise.MAX_TRIES),
+        ],
+        cron_jobs=[
+            cron(
+                retention,
+                name="retention",
+                minute=_RETENTION_MINUTE,
+                run_at_startup=True,
+                timeout=settings.jobs_timeout_s,
+                max_tries=1,
+            )
+        ]
+        if settings.retention_days
+        else [],
         queue_name=queue.QUEUE,
         redis_pool=redis,
         handle_signals=False,
@@ -119,7 +172,7 @@ async def _work(settings: JobsSettings, broker: Broker, stop: asyncio.Event) -> 
         job_timeout=settings.jobs_timeout_s + _TIMEOUT_MARGIN_S,
         keep_result=0,  # a call may be recorded again at once
         health_check_interval=_HEALTH_EVERY_S,
-        ctx={"desk": Desk(broker, settings.calls_dir, settings.jobs_timeout_s)},
+        ctx={"desk": desk},
         on_job_start=_name_the_call,
         job_serializer=queue.to_json,
         job_deserializer=queue.from_json,
@@ -145,4 +198,5 @@ async def _work(settings: JobsSettings, broker: Broker, stop: asyncio.Event) -> 
 
 
 async def _name_the_call(ctx: dict[str, Any]) -> None:
-    structlog.contextvars.bind_contextvars(call_id=queue.call_of(ctx["job_id"]))
+    if call_id := queue.call_of(ctx["job_id"]):
+        structlog.contextvars.bind_contextvars(call_id=call_id)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
+from datetime import timedelta
 from typing import Any
 
 from arq.connections import ArqRedis
@@ -17,11 +19,17 @@ from callbus.errors import BusUnavailable
 
 QUEUE = "arq:queue"
 RECORD = "write_record"
+DELIVER = "deliver"
+SUMMARISE = "summarise"
 REDIS_AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError, asyncio.TimeoutError)
 
 _RECORD_DELAY_S = 1.0
 """The streamer closes the recording's last part moments after the conversation is over."""
-_RECORD_ID = "record:"
+_RECORD_ID, _DELIVER_ID, _SUMMARISE_ID = "record:", "deliver:", "summary:"
+_MORE = "#"
+"""Begins what tells two jobs for one call apart: no call's id has it."""
+_DELIVERY_EXPIRES = timedelta(days=60)
+"""A delivery that nobody ran for so long is lost."""
 _TIMEOUT_S = 5.0
 
 
@@ -53,8 +61,11 @@ def record_job_id(call_id: str) -> str:
 
 
 def call_of(job_id: str) -> str:
-    """The call that a job is about, for its logs."""
-    return job_id.removeprefix(_RECORD_ID)
+    """The call that a job is about, for its logs; "" for a job about none."""
+    for begin in (_RECORD_ID, _DELIVER_ID, _SUMMARISE_ID):
+        if job_id.startswith(begin):
+            return job_id.removeprefix(begin).partition(_MORE)[0]
+    return ""
 
 
 class JobQueue:
@@ -69,10 +80,37 @@ class JobQueue:
         Asked again while it is queued, it stays queued once; asked after it was done, it is done anew, from all that is
         known by then. Raises BusUnavailable, and BadCallId for an id that can't name a folder.
         """
-        job_id = record_job_id(keys.clean_call_id(call_id))
+        await self._ask(RECORD, call_id, _job_id=record_job_id(keys.clean_call_id(call_id)), _defer_by=_RECORD_DELAY_S)
+
+    async def record_again(self, call_id: str, why: str) -> None:
+        """Have the record written again because of something that came after it; for a call without one, nothing.
+
+        A job of its own, once for each `why`: one that runs just now may have looked already. Raises BusUnavailable,
+        and BadCallId.
+        """
+        job_id = record_job_id(keys.clean_call_id(call_id)) + _MORE + why
+        await self._ask(RECORD, call_id, True, _job_id=job_id, _defer_by=_RECORD_DELAY_S)
+
+    async def summarise(self, call_id: str, conversation: str) -> None:
+        """Have the call summarised; `conversation` names what was said. Raises BusUnavailable, and BadCallId."""
+        job_id = f"{_SUMMARISE_ID}{keys.clean_call_id(call_id)}{_MORE}{conversation}"
+        await self._ask(SUMMARISE, call_id, _job_id=job_id)
+
+    async def deliver(self, call_id: str, content: str, *, after_s: float = 0) -> None:
+        """Have the record whose digest is `content` delivered. Raises BusUnavailable, and BadCallId."""
+        job_id = f"{_DELIVER_ID}{keys.clean_call_id(call_id)}{_MORE}{content[:32]}"
+        await self._ask(DELIVER, call_id, content, _job_id=job_id, _defer_by=after_s, _expires=_DELIVERY_EXPIRES)
+
+    async def deliver_again(self, call_id: str) -> bool:
+        """See ai_worker.jobs.deliveries.replay."""
+        job_id = f"{_DELIVER_ID}{keys.clean_call_id(call_id)}{_MORE}again"
+        return await self._ask(DELIVER, call_id, "", secrets.token_hex(8), _job_id=job_id, _expires=_DELIVERY_EXPIRES)
+
+    async def _ask(self, function: str, *args: object, **how: Any) -> bool:
+        """False when that job is queued or running already."""
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                await self._redis.enqueue_job(RECORD, call_id, _job_id=job_id, _defer_by=_RECORD_DELAY_S)
+                return await self._redis.enqueue_job(function, *args, **how) is not None
         except REDIS_AWAY as error:
             raise BusUnavailable(f"Redis is away: {str(error) or type(error).__name__}") from error
 

@@ -6,7 +6,7 @@ Times ending in `at` are epoch seconds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -95,6 +95,14 @@ class Claim(BaseModel):
     agent: str
 
 
+class AfterCall(BaseModel):
+    """An event that Ringover sent after the call: `record_available`, `summary_available`, … with its own data."""
+
+    event: str
+    at: float
+    data: dict[str, Any]
+
+
 class CallRecord(BaseModel):
     """`call.json`, version 1."""
 
@@ -119,6 +127,13 @@ class CallRecord(BaseModel):
     recording: Recording | None
     unreadable: list[str]
     """Transcript entries that could not be read."""
+    summary: str | None = None
+    """A language model's, in the caller's language; null while there is none."""
+    labels: list[str] = Field(default_factory=list)
+    """What became of the call, by the same model: some of ai_worker.jobs.summary.LABELS."""
+    caller_wish: str | None = None
+    """What the caller wanted, in a few words, by the same model."""
+    aftercall: list[AfterCall] = Field(default_factory=list)
 
 
 def build_record(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,13 @@ import structlog
 from arq import Retry
 from pydantic import BaseModel, ValidationError
 
+from ai_worker.jobs.additions import Additions, with_additions
+from ai_worker.jobs.desk import WRITING, Desk
 from ai_worker.jobs.files import remove_leftovers, replacing
+from ai_worker.jobs.locks import alone
 from ai_worker.jobs.record import CallRecord, build_record
 from ai_worker.jobs.recording import Recording, join, remove_parts
+from ai_worker.jobs.summary import conversation_digest, worth_it
 from callbus import calls, keys, transcript
 from callbus.broker import Broker
 from callbus.errors import BadMessage, BusUnavailable
@@ -29,17 +34,11 @@ WEBHOOK_TRIES = 2
 """And so many (3 s) on waiting for Ringover's word on the call's end, which comes by itself."""
 SETTLE_S = 1.0
 """The streamer says that the media is over, then closes the recording's last part."""
+SUMMARY_WAIT_S = 60.0
+"""A record whose summary is being written is delivered without it after this long."""
+_LOCK_MARGIN_S = 5.0
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the job works with. It is given up, and tried again, after `timeout_s`."""
-
-    broker: Broker
-    calls_dir: Path
-    timeout_s: float
 
 
 def delay_s(job_try: int) -> float:
@@ -47,13 +46,30 @@ def delay_s(job_try: int) -> float:
     return float(min(30, 2 ** (job_try - 1)))
 
 
-async def write_record(ctx: dict[str, Any], call_id: str) -> None:
-    """arq job: write or rewrite what is kept of a call. Done again, it comes to the same."""
+@dataclass(frozen=True, slots=True)
+class _Written:
+    record: CallRecord
+    content: str
+    """SHA-256 of the file, in hex."""
+
+
+async def write_record(ctx: dict[str, Any], call_id: str, late: bool = False) -> None:
+    """arq job: write or rewrite what is kept of a call. Done again, it comes to the same.
+
+    `late` is for what came after the call: it changes a record, and does not make the first one.
+    """
     desk: Desk = ctx["desk"]
     job_try: int = ctx["job_try"]
     try:
         async with asyncio.timeout(desk.timeout_s):
-            await _write(desk, keys.clean_call_id(call_id), job_try)
+            async with alone(
+                desk.broker,
+                keys.clean_call_id(call_id),
+                WRITING,
+                longest_s=desk.timeout_s + _LOCK_MARGIN_S,
+                patience_s=desk.timeout_s,
+            ):
+                await _write(desk, call_id, job_try, late=late)
     except (OSError, BusUnavailable) as error:  # a time-out is an OSError, too
         if job_try >= MAX_TRIES:
             raise
@@ -62,35 +78,53 @@ async def write_record(ctx: dict[str, Any], call_id: str) -> None:
         raise Retry(defer=delay_s(job_try)) from error
 
 
-async def _write(desk: Desk, call_id: str, job_try: int) -> None:
+async def _write(desk: Desk, call_id: str, job_try: int, *, late: bool) -> None:
+    folder = desk.calls_dir / call_id
     call = await calls.get(desk.broker, call_id)
+    if late and "finished_at" not in call and not (folder / FILE).exists():
+        return  # not a call of ours, or one whose record is about to be written, with this in it
     on_the_line = call.get("media") == "connected"
     if job_try <= MEDIA_TRIES and (on_the_line or time.time() - float(call.get("media_ended_at", 0)) < SETTLE_S):
         raise Retry(defer=delay_s(job_try))
-    if job_try <= WEBHOOK_TRIES and call.get("state") in ("ringing", "answered"):
+    if job_try <= WEBHOOK_TRIES and call.get("state") in ("ringing", "answered") and not late:
         raise Retry(defer=delay_s(job_try))
     entries, unreadable = await _transcript(desk.broker, call_id)
+    additions = await Additions.of(desk.broker, call_id)
     if on_the_line:
         log.warning("the media has not ended: the record is written without its end")
     stop = threading.Event()
     try:
-        record = await asyncio.to_thread(
+        written = await asyncio.to_thread(
             _write_files,
-            desk.calls_dir / call_id,
+            folder,
             call_id,
             call,
             entries,
             unreadable,
+            additions,
             complete=not on_the_line,
             stop=stop,
         )
     finally:
         stop.set()  # a thread can't be cancelled: it looks at this
-    if record is None:
+    if written is None:
         log.warning("nothing is known of this call any more: no record written")
         return
+    record = written.record
     length = record.recording.duration_s if record.recording else 0
     log.info("record written", outcome=record.outcome, turns=len(record.turns), recording_s=length)
+    await _go_on(desk, call_id, written)
+
+
+async def _go_on(desk: Desk, call_id: str, written: _Written) -> None:
+    """Ask for what follows. Who is lost before does it all again."""
+    if desk.queue is None:
+        return
+    summarising = desk.scribe is not None and written.record.summary is None and worth_it(written.record)
+    if summarising:
+        await desk.queue.summarise(call_id, conversation_digest(written.record))
+    if desk.webhook:
+        await desk.queue.deliver(call_id, written.content, after_s=SUMMARY_WAIT_S if summarising else 0)
 
 
 async def _transcript(broker: Broker, call_id: str) -> tuple[list[transcript.Entry], list[str]]:
@@ -103,19 +137,31 @@ async def _transcript(broker: Broker, call_id: str) -> tuple[list[transcript.Ent
     return entries, unreadable
 
 
+def read_record(folder: Path) -> CallRecord | None:
+    """The call's record; None when there is none that can be read."""
+    try:
+        return CallRecord.model_validate_json((folder / FILE).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
 def _write_files(
     folder: Path,
     call_id: str,
     call: Mapping[str, str],
     entries: list[transcript.Entry],
     unreadable: list[str],
+    additions: Additions,
     *,
     complete: bool,
     stop: threading.Event,
-) -> CallRecord | None:
-    if not call and not entries and ((folder / FILE).exists() or not folder.exists()):
-        return None  # Redis has forgotten the call: what the disk knows of it stays
+) -> _Written | None:
+    if not call and not entries and not folder.exists():
+        return None
     folder.mkdir(parents=True, exist_ok=True)
+    earlier = read_record(folder)
+    if not entries and (folder / FILE).exists() and (earlier is None or (not call and not additions.aftercall)):
+        return None  # Redis has forgotten the call: what the disk knows of it stays
     remove_leftovers(folder)
     before = _recorded_before(folder)
     # A run that was killed between its record and here left parts that call.wav already holds.
@@ -124,13 +170,19 @@ def _write_files(
     recording = join(
         folder, before=before, sample_rate=int(rate) if rate.isdigit() else 8000, complete=complete, stop=stop
     )
-    record = build_record(call_id, call, entries, recording=recording, unreadable=unreadable)
+    if earlier and earlier.claims and not entries:
+        # What a late webhook wrote into the hash is no reason to forget the conversation.
+        record = earlier.model_copy(update={"recording": recording})
+    else:
+        record = build_record(call_id, call, entries, recording=recording, unreadable=unreadable)
+    record = with_additions(record, additions, earlier)
     if stop.is_set():
         raise InterruptedError("the job was given up")
+    body = record.model_dump_json(indent=2).encode() + b"\n"
     with replacing(folder / FILE) as file:
-        file.write(record.model_dump_json(indent=2).encode() + b"\n")
+        file.write(body)
     remove_parts(folder, recording)
-    return record
+    return _Written(record, sha256(body).hexdigest())
 
 
 class _EarlierRecord(BaseModel):

@@ -1,0 +1,123 @@
+"""Erases calls: one person's when they ask for it, everybody's when they are older than RETENTION_DAYS."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from ai_worker.jobs.desk import WRITING, Desk
+from ai_worker.jobs.erase import call_folders, erase_folder, erase_keys, last_touched
+from ai_worker.jobs.locks import Busy, alone
+from ai_worker.jobs.write_record import read_record
+from callbus import calls, keys
+from callbus.broker import Broker
+
+SHORTEST_NUMBER = 4
+_DAY_S = 24 * 3600
+_LOCK_S = 30.0
+_PATIENCE_S = 5.0
+_HASH = re.compile(r"call:\{([^{}]+)\}")
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Erased:
+    """What came of erasing: ids of calls."""
+
+    calls: list[str] = field(default_factory=list)
+    running: list[str] = field(default_factory=list)
+    """Left alone: the call, or a job about it, is running."""
+    with_other_files: list[str] = field(default_factory=list)
+    """Erased, but for files in the folder that are not the call's."""
+
+
+def digits(number: str) -> str:
+    """A number as the records have it: digits with the country code. Raises ValueError for what is none."""
+    found = re.sub(r"\D", "", number).removeprefix("00")
+    if len(found) < SHORTEST_NUMBER:
+        raise ValueError(f"{number!r} is no phone number: expected one with its country code, like +33 6 12 34 56 78")
+    return found
+
+
+async def forget(broker: Broker, calls_dir: Path, number: str) -> Erased:
+    """Erase the calls of the person with this number. Raises ValueError, BusUnavailable and OSError."""
+    wanted, erased = digits(number), Erased()
+    for call_id in sorted(await asyncio.to_thread(_on_disk, calls_dir, wanted) | await _in_redis(broker, wanted)):
+        await _erase(broker, calls_dir, call_id, erased)
+    return erased
+
+
+async def retention(ctx: dict[str, Any]) -> None:
+    """arq cron job: erase the calls that were over more than RETENTION_DAYS ago."""
+    desk: Desk = ctx["desk"]
+    if not desk.retention_days:
+        return
+    before, erased = time.time() - desk.retention_days * _DAY_S, Erased()
+    for call_id in await asyncio.to_thread(_older, desk.calls_dir, before):
+        await _erase(desk.broker, desk.calls_dir, call_id, erased)
+    if erased.calls or erased.running:
+        log.info("old calls erased", calls=len(erased.calls), left_running=erased.running)
+    if erased.with_other_files:
+        log.warning("files that are not a call's were left in their folders", left=erased.with_other_files)
+
+
+async def _erase(broker: Broker, calls_dir: Path, call_id: str, erased: Erased) -> None:
+    folder = calls_dir / call_id
+    try:
+        async with alone(broker, call_id, WRITING, longest_s=_LOCK_S, patience_s=_PATIENCE_S):
+            if _is_running(await calls.get(broker, call_id), recorded=read_record(folder) is not None):
+                erased.running.append(call_id)
+                return
+            if not await asyncio.to_thread(erase_folder, folder):
+                erased.with_other_files.append(call_id)
+            await erase_keys(broker, call_id)
+    except Busy:
+        erased.running.append(call_id)
+        return
+    erased.calls.append(call_id)
+
+
+def _is_running(call: dict[str, str], *, recorded: bool) -> bool:
+    if call.get("media") == "connected" or call.get("conversation") == "active":
+        return True
+    return call.get("state") in ("ringing", "answered") and not recorded and "media_ended_at" not in call
+
+
+def _theirs(wanted: str, direction: str | None, from_number: str | None, to_number: str | None) -> bool:
+    """Whether the person on the other end has that number: on a call that came in, the line called is our own."""
+    sides = {"inbound": (from_number,), "outbound": (to_number,)}.get(direction or "", (from_number, to_number))
+    return wanted in [re.sub(r"\D", "", side or "") for side in sides]
+
+
+def _on_disk(calls_dir: Path, wanted: str) -> set[str]:
+    records = (read_record(folder) for folder in call_folders(calls_dir))
+    return {
+        record.call_id
+        for record in records
+        if record and _theirs(wanted, record.direction, record.from_number, record.to_number)
+    }
+
+
+async def _in_redis(broker: Broker, wanted: str) -> set[str]:
+    found: set[str] = set()
+    cursor = b"0"
+    while True:
+        cursor, names = await broker.execute("SCAN", cursor, "MATCH", keys.call("*"), "COUNT", 1000)
+        for name in names:
+            if call_id := _HASH.fullmatch(name.decode()):
+                call = await calls.get(broker, call_id[1])
+                if _theirs(wanted, call.get("direction"), call.get("from_number"), call.get("to_number")):
+                    found.add(call_id[1])
+        if int(cursor) == 0:
+            return found
+
+
+def _older(calls_dir: Path, before: float) -> list[str]:
+    return [folder.name for folder in call_folders(calls_dir) if last_touched(folder, read_record(folder)) < before]

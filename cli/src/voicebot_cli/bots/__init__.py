@@ -1,0 +1,1 @@
+"""`ringover-voicebot test-agents`: scripted calls with expectations, for the authors of bots."""

@@ -1,0 +1,1 @@
+"""What generates the reference papers in docs/ from the code."""

@@ -1,0 +1,183 @@
+"""A recorded call taken apart, and compared with its replay."""
+
+from __future__ import annotations
+
+import io
+import json
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from voicebot_cli.differences import compare, show
+from voicebot_cli.errors import RecordingError
+from voicebot_cli.recorded import RecordedCall, load_call
+from voicebot_cli.story import Sentence, StoryTurn
+
+ZERO = 5000.0
+RATE = 8000
+
+
+def sentence(text: str, start: float, end: float, heard: str | None = None) -> dict[str, Any]:
+    return {
+        "text": text,
+        "heard_text": text if heard is None else heard,
+        "interrupted": heard is not None,
+        "started_at": ZERO + start,
+        "ended_at": ZERO + end,
+    }
+
+
+def turn(number: int, words: tuple[str, float, float] | None, *bot: dict[str, Any], **other: Any) -> dict[str, Any]:
+    caller = words and {"text": words[0], "started_at": ZERO + words[1], "ended_at": ZERO + words[2]}
+    empty: dict[str, Any] = {"pressed": [], "actions": [], "tools": [], "notes": [], "timing": None}
+    return {"turn": number, "caller": caller, "bot": list(bot), **empty, **other}
+
+
+RECORD: dict[str, Any] = {
+    "call_id": "c1",
+    "from_number": "+33612345678",
+    "to_number": "33184800000",
+    "agent": "desk",
+    "outcome": "transferred",
+    "ended_by": "transfer",
+    "recording": {"file": "call.wav", "sample_rate": RATE, "started_at": ZERO},
+    "turns": [
+        turn(0, None, sentence("Hello.", 0.2, 1.0)),
+        turn(
+            1,
+            ("When do you open?", 2.0, 3.0),
+            sentence("At nine every day.", 4.0, 6.0, "At nine"),
+            timing={"stages": {}, "voice_to_voice_ms": 900.0},
+        ),
+        turn(
+            2,
+            ("A human.", 5.0, 5.5),
+            sentence("Press one.", 6.5, 7.5),
+            pressed=[{"at": ZERO + 9.0, "digits": "1"}],
+            actions=[{"kind": "transfer", "argument": "3312", "done_at": ZERO + 9.5}],
+        ),
+    ],
+}
+
+
+@pytest.fixture
+def calls(tmp_path: Path) -> Path:
+    """A call of 10 s whose left channel says which 10 ms of it each sample is of; the right one is silent."""
+    write(tmp_path, RECORD)
+    left = (np.arange(10 * RATE) // 80).astype("<i2")
+    with wave.open(str(tmp_path / "c1" / "call.wav"), "wb") as wav:
+        wav.setparams((2, 2, RATE, 0, "NONE", ""))
+        wav.writeframes(np.stack([left, np.zeros_like(left)], axis=1).tobytes())
+    return tmp_path
+
+
+def write(folder: Path, record: dict[str, Any]) -> None:
+    (folder / "c1").mkdir(exist_ok=True)
+    (folder / "c1" / "call.json").write_text(json.dumps(record))
+
+
+def samples(pcm: bytes | None) -> tuple[int, int]:
+    """The first and the last 10 ms that a piece holds."""
+    assert pcm is not None
+    marks = np.frombuffer(pcm, "<i2")
+    return int(marks[0]), int(marks[-1])
+
+
+def test_the_caller_is_cut_out_with_the_beginnings_of_the_words(calls: Path) -> None:
+    call = load_call(calls, "c1")
+    first, second, keys = call.pieces
+    assert samples(first.pcm) == (165, 324)
+    assert samples(second.pcm) == (465, 574)
+    assert (first.turn, second.turn, keys.turn) == (1, 2, 2)
+    assert (keys.pcm, keys.digits) == (None, "1")
+    assert (call.caller, call.called) == ("33612345678", "33184800000")
+
+
+def test_what_was_said_into_the_bots_speech_is_told_from_what_was_said_after_it(calls: Path) -> None:
+    first, second, keys = load_call(calls, "c1").pieces
+    assert first.into_speech is None
+    assert first.pause == pytest.approx(1.0)
+    assert second.into_speech == pytest.approx(1.0)
+    assert keys.into_speech is None
+    assert keys.pause == pytest.approx(1.5)
+
+
+def test_two_turns_close_together_share_no_audio(calls: Path) -> None:
+    record = json.loads(json.dumps(RECORD))
+    record["turns"][2]["caller"]["started_at"] = ZERO + 3.2
+    write(calls, record)
+    first, second = load_call(calls, "c1").pieces[:2]
+    assert samples(first.pcm)[1] == 309
+    assert samples(second.pcm)[0] == 310
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"recording": None}, "was not recorded"),
+        ({"turns": [turn(0, None, sentence("Hello.", 0, 1))]}, "said nothing"),
+        ({"turns": 3}, "no record of a call"),
+        ({"recording": {"file": "gone.wav", "started_at": ZERO}}, "can't be read"),
+    ],
+)
+def test_a_call_that_can_not_be_said_again_is_told(calls: Path, change: dict[str, Any], words: str) -> None:
+    write(calls, RECORD | change)
+    with pytest.raises(RecordingError, match=words):
+        load_call(calls, "c1")
+
+
+def test_a_call_without_a_record_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="--calls-dir"):
+        load_call(tmp_path, "c1")
+
+
+def again(call: RecordedCall) -> list[StoryTurn]:
+    """A replay in which nothing differs, as `by_spans` gives it: one turn a piece."""
+    greeting, first, second = call.turns
+    keys = StoryTurn(pressed=second.pressed, done=second.done)
+    return [greeting, first, StoryTurn(second.understood, bot=second.bot), keys]
+
+
+def shown(call: RecordedCall, now: list[StoryTurn], agent: str = "desk", ended: str = "transfer") -> list[str]:
+    out = io.StringIO()
+    show(compare(call, now, agent=agent, ended=ended), [], Console(file=out, width=160))
+    return out.getvalue().splitlines()
+
+
+def test_a_replay_that_is_the_same_says_so(calls: Path) -> None:
+    call = load_call(calls, "c1")
+    lines = shown(call, again(call))
+    assert lines[-1] == "Nothing differs."
+    assert "  = unheard     every day." in lines
+    assert "  = pressed     1" in lines
+
+
+def test_what_differs_stands_then_and_now(calls: Path) -> None:
+    call = load_call(calls, "c1")
+    now = again(call)
+    now[1] = StoryTurn("When do you open?", bot=[Sentence("At ten.", "At ten.")], voice_to_voice_ms=1300.0)
+    now[3] = StoryTurn(pressed=[(0.0, "1")])
+    lines = shown(call, now, agent="night desk", ended="caller")
+    for expected in (
+        "  = caller      When do you open?",
+        "  - heard       At nine",
+        "  + heard       At ten.",
+        "  ~ answered in 900 ms → 1300 ms",
+        "  - done        transfer 3312",
+        "  + done        (nothing)",
+        "  - agent       desk",
+        "  + agent       night desk",
+        "  + ended by    caller",
+    ):
+        assert expected in lines
+    assert lines[-1] == "3 of 4 parts differ"
+
+
+def test_turns_that_the_replay_did_not_reach_are_told(calls: Path) -> None:
+    call = load_call(calls, "c1")
+    lines = shown(call, again(call)[:2])
+    assert "  + turn        not reached" in lines

@@ -1,0 +1,229 @@
+"""Past calls, one call and the system's page, and signing in, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import wave
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support import console_samples as samples
+from support.console_backend import TOKEN, Console
+from support.console_browser import fresh_page, sign_in
+from support.waiting import until
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Page
+
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="session")]
+
+
+@pytest.fixture
+def one_call(backend: Console, tmp_path: Path) -> None:
+    """A past call with its recording: 12 s of silence, which is long enough to choose places in."""
+    backend.wav = tmp_path / "call.wav"
+    with wave.open(str(backend.wav), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(4 * 8000 * 12))
+    backend.records["past-1"] = samples.record()
+
+
+async def test_a_wrong_token_is_refused_and_the_right_one_is_kept_nowhere(page: Page, backend: Console) -> None:
+    from playwright.async_api import expect
+
+    await page.goto(f"{backend.url}/console#/system")
+    await expect(page.get_by_label("Admin token")).to_be_focused()
+    await page.get_by_label("Admin token").fill("wrong")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("status")).to_contain_text("the admin token is missing or wrong")
+    await page.get_by_label("Admin token").fill(TOKEN)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="System")).to_be_visible()
+    kept = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    assert kept == '[{},{},""]'
+    await page.reload()
+    await expect(page.get_by_role("heading", name="System")).to_be_visible()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_label("Admin token")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_label("Admin token")).to_be_visible()
+
+
+async def test_a_session_that_ends_asks_for_the_token_again(page: Page, backend: Console) -> None:
+    from playwright.async_api import expect
+
+    await sign_in(page, backend.url, TOKEN)
+    await page.context.clear_cookies()
+    await page.get_by_role("link", name="Past calls").click()
+    await expect(page.get_by_text("The session is over.")).to_be_visible()
+
+
+async def test_calls_are_searched_and_paged(page: Page, backend: Console) -> None:
+    from playwright.async_api import expect
+
+    backend.past = [samples.past(number) for number in range(1, 41)]
+    await sign_in(page, backend.url, TOKEN, to="#/calls")
+    rows = page.locator("tbody tr")
+    await expect(rows).to_have_count(25)
+    await expect(rows.first).to_contain_text("Asked about laptops")
+    await page.get_by_role("link", name="Older").click()
+    await expect(rows).to_have_count(15)
+    await page.go_back()
+    await expect(rows).to_have_count(25)
+    await page.get_by_label("Number").fill("+33612345607")
+    await page.get_by_label("Outcome").select_option("caller_left")
+    await page.get_by_label("From day").fill("2026-07-01")
+    await page.get_by_label("To day").fill("2026-07-31")
+    await page.get_by_role("button", name="Search").click()
+    await expect(rows).to_have_count(1)
+    # The days of someone in Paris, the last one included.
+    days = {"from": "2026-06-30T22:00:00.000Z", "to": "2026-07-31T22:00:00.000Z"}
+    assert backend.searches[-1] == {"number": "+33612345607", "outcome": "caller_left", "limit": "25", **days}
+    await expect(page.get_by_label("Number")).to_have_value("+33612345607")
+    await page.get_by_label("Number").fill("999")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("No call matches.")).to_be_visible()
+
+
+async def test_one_call_is_read_and_heard(page: Page, backend: Console, one_call: None) -> None:
+    from playwright.async_api import expect
+
+    await sign_in(page, backend.url, TOKEN, to="#/calls/past-1")
+    lines = page.locator(".line")
+    await expect(lines.filter(has_text=samples.HOSTILE)).to_have_count(1)
+    await expect(lines.filter(has_text="find_order")).to_contain_text("shipped")
+    await expect(page.locator("del.unheard")).to_contain_text("hours at the desk.")
+    await expect(page.locator(".line .bar")).to_have_attribute("aria-label", re.compile("801 ms"))
+    await expect(page.get_by_text("openai failed: timeout")).to_be_visible()
+    # Drawn: each channel in its own colour, and only where it spoke.
+    painted = await page.wait_for_function(
+        """() => {
+          const canvas = document.querySelector("canvas");
+          if (!canvas || canvas.width < 300) return null;
+          const paint = canvas.getContext("2d");
+          const { width, height } = canvas;
+          const at = (second, down) => paint.getImageData(second / 12 * width, down * height, 1, 1).data[3] > 0;
+          return [at(4, 0.4), at(4, 0.6), at(1, 0.4), at(1, 0.6), at(10, 0.4)];
+        }"""
+    )
+    assert await painted.json_value() == [True, False, False, True, False]
+
+    now = "document.querySelector('audio').currentTime"
+    await page.wait_for_function("() => document.querySelector('audio').readyState > 0")
+    await page.get_by_role("button", name="Hear from 0:06").click()
+    await page.wait_for_function(f"() => {now} >= 6 && {now} < 9")
+    canvas = page.locator("canvas")
+    box = await canvas.bounding_box()
+    assert box is not None
+    await canvas.click(position={"x": box["width"] / 4, "y": 40})
+    await page.wait_for_function(f"() => {now} >= 2.9 && {now} < 5")
+    await page.evaluate("document.querySelector('audio').pause()")
+    await canvas.focus()
+    await page.keyboard.press("Home")
+    await page.keyboard.press("ArrowRight")
+    await page.wait_for_function(f"() => {now} === 5")
+    await expect(canvas).to_have_attribute("aria-valuetext", "0:05 of 0:12")
+
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Download WAV").click()
+    assert (await download.value).suggested_filename == "past-1.wav"
+
+
+async def test_an_unknown_call_and_one_without_recording(page: Page, backend: Console) -> None:
+    from playwright.async_api import expect
+
+    backend.records["past-2"] = samples.record("past-2", recorded=False)
+    await sign_in(page, backend.url, TOKEN, to="#/calls/past-0")
+    await expect(page.get_by_role("status")).to_contain_text("no such call")
+    await page.goto(f"{backend.url}/console#/calls/past-2")
+    await expect(page.get_by_text("This call was not recorded.")).to_be_visible()
+    await expect(page.get_by_role("button", name="Hear from")).to_have_count(0)
+
+
+async def test_the_system_page_tells_what_is_missing(page: Page, backend: Console) -> None:
+    from playwright.async_api import expect
+
+    backend.dead = [samples.dead_delivery()]
+    await sign_in(page, backend.url, TOKEN, to="#/system")
+    await expect(page.get_by_role("heading", name="Setup")).to_contain_text("1 missing")
+    missing = page.locator(".checklist .missing")
+    await expect(missing).to_contain_text("add the webhook in Ringover's dashboard")
+    await expect(missing.get_by_role("img", name="missing")).to_be_visible()
+    providers = page.locator("section", has=page.get_by_role("heading", name="Providers"))
+    await expect(providers.get_by_role("row").filter(has_text="STT").filter(has_text="openai")).to_contain_text("1:02")
+    await expect(page.get_by_text("the signature is wrong")).to_be_visible()
+    await page.get_by_role("button", name="Deliver again").click()
+    await until(lambda: backend.asked, what="the replay asked for")
+    assert backend.asked == [("/jobs/dead/d-1/replay", {})]
+    await expect(page.get_by_role("button", name="Deliver again")).to_have_count(0)
+
+
+async def test_the_keyboard_alone_gets_everywhere(page: Page, backend: Console) -> None:
+    from playwright.async_api import expect
+
+    backend.calls["call-1"] = samples.active()
+    await sign_in(page, backend.url, TOKEN)
+    await page.locator("[data-call=call-1]").wait_for()
+    await page.reload()
+    await page.locator("[data-call=call-1]").wait_for()
+    reached = []
+    for _ in range(13):
+        await page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        reached.append(await focused.evaluate("e => e.getAttribute('aria-label') || e.name || e.textContent"))
+        assert await focused.evaluate("e => getComputedStyle(e).outlineStyle") == "solid", reached
+    assert reached[:6] == ["Skip to content", "Live", "Past calls", "Phone", "System", "Sign out"]
+    assert reached[-6:] == ["say", "Say", "transfer", "Transfer", "Take over (mute the bot)", "Hang up"]
+    await page.get_by_role("link", name="Skip to content").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("main")).to_be_focused()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_page_fits_a_phone_and_can_be_read(
+    chromium: Browser, backend: Console, one_call: None, scheme: str
+) -> None:
+    backend.past = [samples.past(number) for number in range(1, 6)]
+    backend.dead = [samples.dead_delivery()]
+    backend.calls["call-1"] = samples.active(turns=2)
+    backend.entries["call-1"] = samples.conversation()
+    async with fresh_page(chromium, scheme=scheme, width=360, height=740) as page:
+        await sign_in(page, backend.url, TOKEN)
+        for address, sign in (
+            ("live", ".call .line"),
+            ("calls", "tbody tr"),
+            ("calls/past-1", ".line"),
+            ("phone", ".keypad"),
+            ("system", ".checklist"),
+        ):
+            await page.goto(f"{backend.url}/console#/{address}")
+            await page.locator(sign).first.wait_for()
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{address} is too wide"
+            assert await page.evaluate(_TOO_FAINT) == [], f"{address} in {scheme}"
+
+
+_TOO_FAINT = """() => {
+  const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
+  const behind = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = numbers(getComputedStyle(e).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const faint = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || !element.checkVisibility() || element.closest(":disabled")) continue;
+    const pair = [light(numbers(getComputedStyle(element).color)), light(behind(element))].sort((a, b) => b - a);
+    if ((pair[0] + 0.05) / (pair[1] + 0.05) < 4.5) faint.push(element.textContent.slice(0, 40));
+  }
+  return faint;
+}"""

@@ -1,0 +1,41 @@
+"""The waveform of a recording: the loudest sample of every tenth of a second, for each channel."""
+
+from __future__ import annotations
+
+import sys
+import wave
+from array import array
+from pathlib import Path
+from typing import Any
+
+POINT_MS = 100
+_LONGEST_S = 4 * 3600
+
+
+def waveform(wav: Path) -> dict[str, Any] | None:
+    """Peaks from 0 to 1 of a stereo s16le WAV (left the caller, right the bot); None when it is none, or not there.
+
+    Takes about 0.6 s for ten minutes: call it in a thread.
+    """
+    try:
+        with wave.open(str(wav), "rb") as file:
+            if (file.getnchannels(), file.getsampwidth()) != (2, 2) or file.getframerate() < 1000 // POINT_MS:
+                return None
+            frames = file.getframerate() * POINT_MS // 1000
+            caller: list[float] = []
+            bot: list[float] = []
+            for _ in range(min(file.getnframes() // frames + 1, _LONGEST_S * 1000 // POINT_MS)):
+                samples = array("h", file.readframes(frames))
+                if not samples:
+                    break
+                if sys.byteorder == "big":
+                    samples.byteswap()
+                caller.append(_peak(samples[0::2]))
+                bot.append(_peak(samples[1::2]))
+    except (OSError, EOFError, wave.Error, ValueError):
+        return None
+    return {"ms_per_point": POINT_MS, "caller": caller, "bot": bot}
+
+
+def _peak(samples: array[int]) -> float:
+    return round(min(1.0, max(max(samples, default=0), -min(samples, default=0)) / 32767), 3)
