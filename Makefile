@@ -33,7 +33,7 @@ dev: setup ## everything in the foreground on ports 8000 and 8765 until Ctrl-C (
 call: setup ## one simulated call against what `make dev` or `make up` runs (CALL_ARGS=…)
 	@$(BIN)/devstack call $(CALL_ARGS)
 
-test: setup ## every test that needs no Docker (PYTEST_ARGS=…)
+test: setup ## every test that needs neither Docker nor a browser (PYTEST_ARGS=…)
 	@$(BIN)/pytest --ignore=tests/containers -m "not faults and not long" -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
 
 test-long: setup ## the console in a real browser (skips, saying so, without chromium), and whole calls (PYTEST_ARGS=…)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -51,6 +52,7 @@ class Caller:
         self.stretches: list[Stretch] = []
         self.silent = False
         """The line is lost: nobody hears the caller."""
+        self._lost: list[tuple[float, float]] = []
 
     def say(self, text: str, *, after: float = 0.0, seconds: float | None = None) -> float:
         """Speak `text` in `after` s; returns the time at which it will have been said."""
@@ -78,13 +80,20 @@ class Caller:
         for stretch in sorted(self.stretches, key=lambda stretch: stretch.start):
             for index, word in enumerate(stretch.words):
                 middle = stretch.start + (stretch.end - stretch.start) * (index + 0.5) / len(stretch.words)
-                if start_ms <= (middle - self._began) * 1000 < end_ms:
+                lost = any(begin <= middle < end for begin, end in self._lost)
+                if start_ms <= (middle - self._began) * 1000 < end_ms and not lost:
                     found.append(word)
         return " ".join(found)
+
+    def be_lost(self) -> None:
+        """The line is lost: what is said from now on reaches nobody."""
+        self.silent = True
+        self._lost.append((self._now(), math.inf))
 
     def be_heard_again(self) -> None:
         """The line is back."""
         self.silent = False
+        self._lost[-1] = (self._lost[-1][0], self._now())
         self._later(VAD_STOP, self._judge)
 
     def _sound(self, words: tuple[str, ...], after: float, seconds: float, *, behind: bool = False) -> float:

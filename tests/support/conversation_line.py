@@ -69,7 +69,8 @@ class Wire:
         """`break`: nothing of what was sent is heard any more."""
         for sound in self._sounds:
             if sound.end > now:
-                del sound.letters[max(0, round((now - sound.start) * RATE)) :]
+                # A sample that is cut is not heard: whole words only are.
+                del sound.letters[max(0, int((now - sound.start) * RATE + 1e-6)) :]
 
     def sounding(self) -> list[tuple[float, float]]:
         """When something was heard: (from, to)."""

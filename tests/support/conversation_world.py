@@ -132,7 +132,7 @@ class World:
 
     def lose_line(self, seconds: float, *, silently: bool = False) -> None:
         """The media connection breaks now, and is back after `seconds`. `silently`: the streamer died with it."""
-        self.caller.silent = True
+        self.caller.be_lost()
         (self.streamer.die if silently else self.streamer.lose)()
 
         def back() -> None:
