@@ -14,6 +14,8 @@ from voicebot_cli.recorded import Piece, RecordedCall
 from voicebot_cli.replay import RecordedCaller
 from voicebot_cli.story import Sentence, StoryTurn
 
+pytestmark = pytest.mark.long
+
 RATE = 8000
 
 

@@ -42,7 +42,7 @@ from voicebot_cli.status import status
 from voicebot_cli.system import System
 from voicebot_cli.tail import tail
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(90)]
 
 ENTRIES: list[Entry] = [
     Claimed(100.0, "w-1", 1, "desk"),

@@ -15,7 +15,7 @@ from devstack.stack import LocalStack
 from support.console import API, Events
 from support.waiting import until
 
-pytestmark = [pytest.mark.speech, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.long, pytest.mark.speech, pytest.mark.timeout(120)]
 
 LINE = "This is the operator speaking."
 
