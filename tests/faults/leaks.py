@@ -32,9 +32,8 @@ from support.waiting import until
 WORKER = "ai-worker-1"
 WATCHED = (GATEWAY, STREAMER, WORKER, JOBS)
 ANSWER = "Three weeks."
-TASKS_MORE, FDS_MORE = 3, 32
-"""What may be open at the end beyond what was after the first batch: what is under way at that very moment, and a pool
-of connections (32 at most), which grows when many calls want something at once. One leak in 50 calls is more."""
+TASKS_MORE, FDS_MORE = 3, 8
+"""What may be open at the end beyond what was after the first batch: what is under way at that very moment."""
 BYTES_PER_CALL = 3_000
 """By which a process' memory may grow in the second half of the calls: what fragmentation makes of it. A call that is
 not forgotten weighs 100 kB."""
