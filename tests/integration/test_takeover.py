@@ -13,6 +13,7 @@ from callbus import calls, transcript
 from callbus.broker import connect
 from callbus.claims import Claims, Lease
 from devstack.stack import LocalStack
+from ringover_sim.report import CallReport
 from ringover_sim.script import CallScript, DropConnection, Expectations, HangUp, Pause, Say, WaitForBot
 from ringover_sim.speech import Voice
 from support.fake_providers import FakeOpenAI
@@ -50,6 +51,20 @@ async def holder(stack: LocalStack, call_id: str) -> str:
     return next(name for name in stack.names if f"-{stack.process(name).pid}-" in worker)
 
 
+async def until_written(
+    stack: LocalStack, call_id: str, kind: type[transcript.Entry], placed: asyncio.Task[CallReport]
+) -> None:
+    """Until the first such entry stands in the call's transcript (`TurnTimed`: the first answer is being heard), while
+    the call goes on.
+    """
+
+    async def written() -> bool:
+        return placed.done() or any(isinstance(entry, kind) for entry in await entries_of(stack, call_id))
+
+    await until(written, timeout=60, every=0.05)
+    assert not placed.done(), placed.result().table()
+
+
 async def test_a_killed_workers_call_goes_on_in_another(tmp_path: Path, voice: Voice) -> None:
     script = CallScript(
         name="takeover",
@@ -71,13 +86,7 @@ async def test_a_killed_workers_call_goes_on_in_another(tmp_path: Path, voice: V
     ):
         placed = asyncio.create_task(place(stack, script, voice))
 
-        async def answering() -> bool:
-            """The first answer is being heard."""
-            entries = await entries_of(stack, "takeover-1")
-            return placed.done() or any(isinstance(entry, transcript.TurnTimed) for entry in entries)
-
-        await until(answering, timeout=60, every=0.05)
-        assert not placed.done(), placed.result().table()
+        await until_written(stack, "takeover-1", transcript.TurnTimed, placed)
         victim = await holder(stack, "takeover-1")
         await stack.kill(victim)
         report = await placed
@@ -157,12 +166,7 @@ async def test_a_deploy_drops_no_call(tmp_path: Path, voice: Voice) -> None:
         LocalStack(tmp_path, workers=1, env=with_remote_model(server)) as stack,
     ):
         first = asyncio.create_task(place(stack, script("deploy-1"), voice))
-
-        async def greeted() -> bool:
-            entries = await entries_of(stack, "deploy-1")
-            return first.done() or any(isinstance(entry, transcript.BotSays) for entry in entries)
-
-        await until(greeted, timeout=30)
+        await until_written(stack, "deploy-1", transcript.BotSays, first)
         leaving = await holder(stack, "deploy-1")
         await stack.kill(leaving, signal.SIGTERM)
         await stack.start_worker()
@@ -198,16 +202,11 @@ async def test_a_worker_does_not_take_its_own_call_over(tmp_path: Path, voice: V
     ):
         placed = asyncio.create_task(place(stack, script, voice))
 
-        async def answering() -> bool:
-            entries = await entries_of(stack, "stall-1")
-            return placed.done() or any(isinstance(entry, transcript.TurnTimed) for entry in entries)
-
         async def scans() -> int:
             stats = await broker.execute("INFO", "commandstats")
             return int(stats["cmdstat_xautoclaim"]["calls"])
 
-        await until(answering, timeout=60, every=0.05)
-        assert not placed.done(), placed.result().table()
+        await until_written(stack, "stall-1", transcript.TurnTimed, placed)
         state = await calls.get(broker, "stall-1")
         claims = Claims(broker, state["worker"])
         lease = Lease(state["waiting_entry"], "stall-1", 1, takeover=False)

@@ -77,7 +77,7 @@ class Broker:
     async def burst(self, commands: Iterable[tuple[Any, ...] | bytes]) -> list[Any]:
         """`pipeline` for the hot path, at a fraction of its cost: plain replies, errors among them as values.
 
-        Commands may be packed already: see PackedXadd.
+        Commands may be packed already: see xadd_template.
         """
         packed = [command if type(command) is bytes else hiredis.pack_command(command) for command in commands]  # type: ignore[arg-type]
         return await self._hot.ask(b"".join(packed), len(packed))
@@ -141,21 +141,18 @@ def xadd(stream: str, fields: Mapping[bytes, bytes], *, maxlen: int, create: boo
     return (*head, "MAXLEN", "~", maxlen, "*", *flat)
 
 
-class PackedXadd:
-    """XADDs to one stream, packed for `Broker.burst` in one formatting.
+def xadd_template(
+    stream: str, fixed: Mapping[bytes, bytes], names: Sequence[bytes], *, maxlen: int, create: bool = True
+) -> bytes:
+    """XADDs to one stream, packed for `Broker.burst` in one formatting: fill in each value's length and bytes.
 
     The fields are `fixed`, with the same values each time, then those named `names`.
     """
-
-    def __init__(
-        self, stream: str, fixed: Mapping[bytes, bytes], names: Sequence[bytes], *, maxlen: int, create: bool = True
-    ) -> None:
-        fields = {**fixed, **dict.fromkeys(names, b"")}
-        filled = hiredis.pack_command(xadd(stream, fields, maxlen=maxlen, create=create))
-        # Values come last: what stands before the first name is the same each time.
-        head = filled[: filled.index(_bulk(names[0]) + _bulk(b""))].replace(b"%", b"%%")
-        self.template: bytes = head + b"".join(_bulk(name).replace(b"%", b"%%") + b"$%d\r\n%b\r\n" for name in names)
-        """To be filled with the length and the bytes of each value, in the order of the names."""
+    fields = {**fixed, **dict.fromkeys(names, b"")}
+    filled = hiredis.pack_command(xadd(stream, fields, maxlen=maxlen, create=create))
+    # Values come last: what stands before the first name is the same each time.
+    head: bytes = filled[: filled.index(_bulk(names[0]) + _bulk(b""))].replace(b"%", b"%%")
+    return head + b"".join(_bulk(name).replace(b"%", b"%%") + b"$%d\r\n%b\r\n" for name in names)
 
 
 def _bulk(value: bytes) -> bytes:

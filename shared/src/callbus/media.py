@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
-from callbus.broker import PackedXadd
+from callbus.broker import xadd_template
 from callbus.errors import BadMessage
 
 
@@ -132,7 +132,7 @@ class AudioAppender:
     def __init__(self, stream: str, *, maxlen: int) -> None:
         # A stream that is gone stays gone.
         fixed, names = {_AUDIO_FIELDS[0]: b"a"}, _AUDIO_FIELDS[1:]
-        self._template = PackedXadd(stream, fixed, names, maxlen=maxlen, create=False).template
+        self._template = xadd_template(stream, fixed, names, maxlen=maxlen, create=False)
 
     def pack(self, at: float, position_ms: int, pcm: bytes) -> bytes:
         """See Audio."""

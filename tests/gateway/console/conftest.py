@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
-from callbus.broker import Broker
 from support.gateway_process import Gateway, gateway
 from support.gateway_signing import KEY
 from support.gateway_webhooks import ADMIN
@@ -30,9 +28,3 @@ def running(redis_server: str, tmp_path_factory: pytest.TempPathFactory, calls_d
         STREAMER_TOKEN="let me/in",
     ) as process:
         yield process
-
-
-@pytest.fixture
-async def client(running: Gateway, broker: Broker) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=running.url, timeout=20) as client:
-        yield client
