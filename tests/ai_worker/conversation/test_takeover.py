@@ -190,6 +190,20 @@ def test_keys_that_were_announced_before_they_were_planned_are_pressed_once() ->
     assert (pressed.kind, pressed.argument, pressed.action_id) == ("digits", "1", "1.2-digits")
 
 
+def test_the_model_that_is_told_of_a_lost_tool_knows_what_the_caller_will_hear_before_its_words() -> None:
+    conversation = Conversation(PERSONA, history=rebuilt_history(KEYS[:3]), prefix="2")
+    conversation.handle(Begin(10.0), START)
+    conversation.handle(Played("started", "1.1", 0, 1000, START), START)
+    actions = conversation.handle(Played("idle", "1.1", 500, 1000, START), START)
+    (rest,) = [action for action in actions if isinstance(action, act.Say)]
+    assert rest.text
+    (thought,) = [action for action in actions if isinstance(action, act.Think)]
+    *_, said, result = thought.messages
+    assert (said.role, said.content) == ("assistant", "I will do so. Just a moment.")
+    assert [call.id for call in said.tool_calls] == ["call_1"]
+    assert (result.role, result.tool_call_id) == ("tool", "call_1")
+
+
 def test_after_keys_that_were_pressed_the_caller_has_the_turn() -> None:
     done: list[transcript.Entry] = [
         transcript.BotHeard(2.0, "1.1", "I will do so. Just a moment.", False),

@@ -103,6 +103,27 @@ def test_a_tools_result_goes_to_the_model_which_answers() -> None:
     assert states == ["asked", "done"]
 
 
+def test_what_was_said_before_the_call_counts_as_said_though_it_is_still_to_be_heard() -> None:
+    driver = Driver()
+    driver.tell(ev.Begin())
+    driver.caller_says("Where is my order?")
+    driver.deaf = True
+    driver.tell(ev.ReplyText(driver.thought.reply, "I see. Let me have a look at your order. "))
+    driver.tell(ev.ToolAsked(driver.thought.reply, CALL))
+    driver.tell(ev.ReplyDone(driver.thought.reply))
+    first, *_ = driver.of(act.Say)[1:]
+    driver.tell(ev.Played("started", first.segment, 0, 1000, driver.now))
+    # A noise in the first sentence: both wait, and will be said.
+    driver.tell(ev.SpeechStarted(3000, 200))
+    driver.tell(ev.SpeechSustained())
+    driver.tell(ev.Played("cut", first.segment, 0, 1000, driver.now))
+    driver.tell(ev.Played("idle", "", 0, 0, driver.now))
+    driver.tell(ev.ToolDone("call_1", "on its way"))
+    said_before, result = driver.thought.messages[-2:]
+    assert said_before == ChatMessage("assistant", "I see. Let me have a look at your order.", (CALL,))
+    assert result == ChatMessage("tool", "on its way", tool_call_id="call_1")
+
+
 def test_a_slow_tool_is_waited_for_with_a_word_and_a_dead_one_not_for_ever() -> None:
     driver = Driver()
     driver.asked_for_a_tool()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -187,12 +188,16 @@ class History:
                 segments.insert(0, item)
         return segments
 
-    def messages(self, instructions: str, *, next_turn: str = "", to_go_on: bool = False) -> tuple[ChatMessage, ...]:
+    def messages(
+        self, instructions: str, *, next_turn: str = "", coming: Sequence[Segment] = (), to_go_on: bool = False
+    ) -> tuple[ChatMessage, ...]:
         """The conversation for a chat model: only what was heard counts as said, and roles alternate.
 
-        `next_turn` is what the caller is saying just now. `to_go_on` asks for the rest of the bot's last words: what
-        the caller will hear of them in a moment counts as said.
+        `next_turn` is what the caller is saying just now. The sentences that are `coming` will be heard before anything
+        that the model writes now: they count as said. `to_go_on` asks for the rest of the bot's last words.
         """
+        sure = frozenset(segment.id for segment in coming)
+        again = {segment.continues.id: segment for segment in self.segments.values() if segment.continues}
         messages: list[ChatMessage] = [ChatMessage("system", instructions)] if instructions else []
         for item in (*self.said, next_turn) if next_turn else self.said:
             if isinstance(item, Exchange):
@@ -202,7 +207,7 @@ class History:
                 messages.append(ChatMessage("tool", result, tool_call_id=item.call.id))
                 continue
             role: Literal["user", "assistant"] = "user" if isinstance(item, str) else "assistant"
-            text = item if isinstance(item, str) else _as_heard(item, to_be_heard=to_go_on)
+            text = item if isinstance(item, str) else _as_heard(item, again, sure)
             if not text:
                 continue
             if messages and _is_plain(messages[-1], role):
@@ -217,9 +222,19 @@ def _is_plain(message: ChatMessage, role: str) -> bool:
     return message.role == role and not message.tool_calls
 
 
-def _as_heard(segment: Segment, *, to_be_heard: bool = False) -> str:
-    if segment.heard is None:
-        # Nothing is known of it yet: taken for heard if it is being heard.
-        return segment.text if segment.playing or to_be_heard else ""
+def _as_heard(segment: Segment, again: Mapping[str, Segment], sure: Collection[str]) -> str:
+    """What was heard of it, and where its rest was said `again`, of that; "" for such a rest, which has its place."""
+    parts: list[str] = []
+    part: Segment | None = None if segment.continues else segment
+    while part:
+        parts.append(_heard_of(part, coming=part.id in sure))
+        part = again.get(part.id)
+    return " ".join(filter(None, parts))
+
+
+def _heard_of(segment: Segment, *, coming: bool) -> str:
+    # What nothing is known of yet is taken for heard if it is being heard.
+    if coming or (segment.heard is None and segment.playing):
+        return segment.text
     cut = segment.interrupted and segment.heard and not segment.continued
-    return f"{segment.heard} …" if cut else segment.heard
+    return f"{segment.heard} …" if cut else segment.heard or ""

@@ -69,6 +69,11 @@ class Reply:
         return [segment for segment in self.segments if not segment.settled]
 
     @property
+    def coming(self) -> list[Segment]:
+        """What the caller will hear, or hear the rest of, before anything that is written from now on."""
+        return [one for one in self.segments if not one.settled or (self.paused and one.interrupted and one.unheard)]
+
+    @property
     def finished(self) -> bool:
         return not (self.thinking or self.working or self.paused or self.waiting or self.unsettled)
 
@@ -118,7 +123,7 @@ class Mouth:
             self._context.write(
                 transcript.BotSays(now, segment.id, sentence.text, reply.turn, protected=sentence.protected)
             )
-            self._context.emit(Say(segment.id, sentence.text))
+            self._context.emit(Say(segment.id, sentence.text, reply.turn))
 
     def _say_new(self, reply: Reply, texts: list[str]) -> None:
         self.say([Sentence(text) for text in texts if " ".join(words(text)) not in reply.known])

@@ -71,7 +71,7 @@ class Thinker:
         reply.thinking = True
         context.after("thinking", context.options.thinking_limit)
         to_go_on = reply.going_on and not reply.rounds
-        messages = context.history.messages(persona.instructions, to_go_on=to_go_on)
+        messages = context.history.messages(persona.instructions, coming=reply.coming, to_go_on=to_go_on)
         if guess := self._speculation.take(messages):
             reply.id = guess.reply
             self._speaker.stages.adopt(guess.marks)
