@@ -63,6 +63,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def what_is_old_stays() -> None:
+    """What is alive when a module begins need not be looked at after each of its tests: it grows with every module."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_open() -> Iterator[None]:
     """A socket or file that nobody closed warns when it is collected: here, in the test whose fault it is."""

@@ -150,7 +150,8 @@ def _about_media() -> str:
 def _about_commands() -> str:
     return (
         "What workers ask of one streamer, for all its calls. Braces are part of the key. A field `n` numbers a "
-        "worker's commands within an epoch; what comes twice is dropped."
+        "worker's commands within an epoch; what comes twice is dropped. Where calls are traced, `tp` is the sender's "
+        "span (W3C traceparent) and `ts` when it was sent (epoch s by Redis' clock)."
     )
 
 

@@ -58,6 +58,11 @@ ENTRIES: list[Entry] = [
     CallerPressed(107.5, "3"),
     Noted(107.6, "false barge-in"),
     Acted(108.0, "a1", "transfer", "33187654321", "done"),
+    ToolUsed(108.1, 1, "t2", "transfer_call", '{"to": "boss"}', "failed", "It was not done."),
+    Noted(108.2, "operator 1700-0: mute"),
+    Noted(108.3, "operator 1700-1: say (not done: no words)"),
+    Acted(108.4, "operator-1700-2", "hangup", "", "asked"),
+    Noted(108.4, "operator 1700-2: hang_up"),
 ]
 SHOWN = [
     "   0.00 s  system  w-1 takes the call, agent desk",
@@ -74,6 +79,11 @@ SHOWN = [
     "   7.50 s  caller  presses 3",
     "   7.60 s  note    false barge-in",
     "   8.00 s  action  transfer 33187654321 (done)",
+    "   8.10 s  tool    transfer_call (failed): It was not done.",
+    "   8.20 s  console the operator mutes the bot",
+    "   8.30 s  console the operator has the bot say a line: not done: no words",
+    "   8.40 s  action  hangup (asked, the operator's wish)",
+    "   8.40 s  console the operator hangs up",
 ]
 
 
@@ -246,7 +256,8 @@ async def test_what_sign_prints_is_accepted_and_shows_no_secret(
     # Signed rightly: refused for its call id, not for its signature.
     assert refused.status_code == 400
     assert "call id" in refused.text
-    tampered = await post(out.getvalue().replace("33", "34"))
+    # With its quotes: the address may have these digits in its port.
+    tampered = await post(out.getvalue().replace('"33"', '"34"'))
     assert tampered.status_code == 401
 
 

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from ai_worker.jobs.record import build_record
+from callbus import transcript as tr
 from voicebot_cli.differences import compare, show
 from voicebot_cli.errors import RecordingError
 from voicebot_cli.recorded import RecordedCall, load_call
-from voicebot_cli.story import Sentence, StoryTurn
+from voicebot_cli.story import Sentence, StoryTurn, by_spans, from_record
 
 ZERO = 5000.0
 RATE = 8000
@@ -181,3 +183,38 @@ def test_turns_that_the_replay_did_not_reach_are_told(calls: Path) -> None:
     call = load_call(calls, "c1")
     lines = shown(call, again(call)[:2])
     assert "  + turn        not reached" in lines
+
+
+def test_an_operators_wishes_and_a_failed_tool_are_told_apart_from_the_bots_deeds(calls: Path) -> None:
+    record = json.loads(json.dumps(RECORD))
+    record["turns"][2]["notes"] = [
+        {"at": ZERO + 9.2, "note": "operator 17-0: transfer"},
+        {"at": ZERO + 9.3, "note": "operator 17-1: say (not done: the bot is leaving the call)"},
+        {"at": ZERO + 9.4, "note": "false barge-in"},
+    ]
+    tool = {"name": "book", "arguments": "{}", "asked_at": ZERO + 6, "done_at": ZERO + 7, "result": "", "failed": True}
+    record["turns"][1]["tools"] = [tool]
+    write(calls, record)
+    call = load_call(calls, "c1")
+    lines = shown(call, again(call))
+    assert "  = done        tool book {} (failed)" in lines
+    assert "  - operator    transfer say (not done: the bot is leaving the call)" in lines
+    assert "  + operator    (nothing)" in lines
+
+
+def test_a_live_transcript_tells_the_same_as_its_record() -> None:
+    entries: list[tr.Entry] = [
+        tr.CallerSaid(3.0, 2.0, 1, "Book it.", "1-0"),
+        tr.ToolUsed(3.1, 1, "t1", "book", "{}", "asked"),
+        tr.ToolUsed(3.2, 1, "t1", "book", "{}", "done", "booked"),
+        tr.ToolUsed(3.3, 1, "t1", "book", "{}", "failed", "It was not done."),
+        tr.ToolUsed(3.4, 1, "t2", "look", "{}", "asked"),
+        tr.ToolUsed(3.5, 1, "t2", "look", "{}", "done", "seen"),
+        tr.Noted(3.6, "operator 17-0: mute"),
+        tr.Noted(3.7, "a note"),
+    ]
+    [_, live] = by_spans(entries, [2.0])
+    kept = json.loads(build_record("c1", {}, entries).model_dump_json())
+    [recorded] = from_record(kept)
+    assert live.done == recorded.done == ["tool book {} (failed)", "tool look {}"]
+    assert live.operator == recorded.operator == ["mute"]

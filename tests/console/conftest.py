@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from support import console_samples as samples
 from support import recordings
 from support.console_backend import Console, console_backend
 from support.console_browser import browser, fresh_page, require_browser
@@ -50,3 +51,15 @@ async def backend() -> AsyncIterator[Console]:
 async def page(chromium: Browser, backend: Console) -> AsyncIterator[Page]:
     async with fresh_page(chromium) as page:
         yield page
+
+
+@pytest.fixture
+def one_call(backend: Console, tmp_path: Path) -> None:
+    """A past call with its recording: 12 s of silence, which is long enough to choose places in."""
+    backend.wav = tmp_path / "call.wav"
+    with wave.open(str(backend.wav), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(4 * 8000 * 12))
+    backend.records["past-1"] = samples.record()

@@ -135,6 +135,35 @@ async def test_a_bot_that_hangs_up_is_told(page: Page, backend: Console, agents:
     await until(lambda: ("/softphone/phone-1/end", {}) in backend.asked, what="the end told")
 
 
+async def test_a_connection_that_breaks_comes_back_with_a_new_pass(page: Page, backend: Console, agents: None) -> None:
+    from playwright.async_api import expect
+
+    media = await call(page, backend, rate="16000")
+    assert media.query["token"] == "pass-1"
+    backend.refuse_media = 1
+    await media.socket.close(1011)
+    await expect(page.get_by_role("log", name="What happened on the line")).to_contain_text("The connection broke")
+    await until(lambda: len(backend.media) == 2, what="a new connection")
+    again = backend.media[1]
+    # The pass that was turned away is not tried twice.
+    assert (again.query["token"], again.query["sample_rate"]) == ("pass-3", "16000")
+    assert backend.asked[1:] == [("/softphone/phone-1/pass", {"sample_rate": 16000})] * 2
+    await expect(page.get_by_text("Connected to library")).to_be_visible()
+    await until(lambda: len(again.audio) > 10, what="the microphone on the new connection")
+    await page.get_by_role("button", name="Hang up").click()
+    await until(lambda: ("/softphone/phone-1/end", {}) in backend.asked, what="the end told")
+
+
+async def test_a_broken_call_that_is_over_says_so(page: Page, backend: Console, agents: None) -> None:
+    from playwright.async_api import expect
+
+    media = await call(page, backend)
+    backend.refuse = JSONResponse({"error": "the call is over", "hint": "begin a new one"}, 409)
+    await media.socket.close(1011)
+    await expect(page.get_by_text("the call is over Begin a new one")).to_be_visible()
+    await expect(page.get_by_role("button", name="Call", exact=True)).to_be_enabled()
+
+
 async def test_a_refused_call_says_why(page: Page, backend: Console, agents: None) -> None:
     from playwright.async_api import expect
 

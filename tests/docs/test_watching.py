@@ -27,11 +27,12 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "prometheus"
 OF_PROMETHEUS = {"up"}
 WORKER = Path(sys.executable).parent / "ai-worker"
+JOBS = WORKER.with_name("ai-jobs")
 PROMTOOL = shutil.which("promtool")
 _WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LANGUAGE = set(
     "sum by le rate increase delta histogram_quantile count vector or unless and on without "
-    "outcome stage way resource event scheme instance job".split()
+    "outcome stage way resource event scheme instance job task seam provider model unit max".split()
 )
 
 
@@ -87,6 +88,20 @@ def worker(directory: Path, redis_url: str, port: int) -> Iterator[str]:
         process.wait(30)
 
 
+@contextmanager
+def jobs(directory: Path, redis_url: str, port: int) -> Iterator[str]:
+    """An ai-jobs: its metrics' address."""
+    directory.mkdir()
+    settings = {"REDIS_URL": redis_url, "CALLS_DIR": str(directory / "calls"), "JOBS_PORT": str(port)}
+    with (directory / "stderr.log").open("wb") as log:
+        process = subprocess.Popen([JOBS], cwd=directory, env=environment(**settings), stderr=log)
+    try:
+        yield f"http://127.0.0.1:{port}/metrics"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
 async def page(url: str, holds: str = "") -> str:
     """A metrics page, once it can be had and holds a name."""
 
@@ -107,9 +122,11 @@ async def exported(directory: Path, redis_url: str) -> set[str]:
         gateway(directory / "gateway", REDIS_URL=redis_url, RINGOVER_WEBHOOK_SECRET="of-the-tests") as running,
         streamer(directory / "streamer", redis_url) as media,
         worker(directory / "worker", redis_url, free_port()) as worker_url,
+        jobs(directory / "jobs", redis_url, free_port()) as jobs_url,
     ):
         pages = [await page(f"{running.url}/metrics"), (await media.get("/metrics"))[1]]
         pages.append(await page(worker_url, "ringover_worker_calls_held"))
+        pages.append(await page(jobs_url, "ringover_jobs_runs_total"))
     return {name for text in pages for name in sampled(text)}
 
 
@@ -156,7 +173,7 @@ def test_what_is_scraped_is_a_service_of_docker_compose() -> None:
 
 
 @pytest.mark.skipif(not PROMTOOL, reason="promtool is not installed (Debian: the package prometheus)")
-@pytest.mark.parametrize("command", [["check", "rules", "alerts.yaml"], ["check", "config", "prometheus.yaml"]])
+@pytest.mark.parametrize("command", [["check", "rules", "alerts.yaml"], ["check", "config", "prometheus.yaml"], ["test", "rules", "alerts_test.yaml"]])
 def test_promtool_takes_the_files(command: list[str]) -> None:
     assert PROMTOOL
     done = subprocess.run([PROMTOOL, *command], cwd=FOLDER, capture_output=True, text=True, timeout=50, check=False)

@@ -56,7 +56,8 @@ class Fleet:
         """So many more calls, one after the other."""
         placed = []
         for index in range(count):
-            call = FleetCall(len(self.calls), f"fleet-{len(self.calls)}-{self._salt}", self.talk, self.tools_running)
+            number = len(self.calls)
+            call = FleetCall(number, f"fleet-{number}-{self._salt}", self.talk, self.book, self.tools_running)
             call.task = asyncio.create_task(self._place(call, media or Media(), index * apart_s))
             self.calls.append(call)
             placed.append(call)
@@ -72,9 +73,9 @@ class Fleet:
 
     async def answered(self, more: int, timeout: float = 120.0) -> None:
         """Until every call that lives has had `more` further answers (or has waited for them in vain)."""
-        goal = {call: call.answered + len(call.unanswered) + more for call in self.calls}
+        goal = {call: call.waited_for + more for call in self.calls}
         await self.until_all(
-            lambda call: call.answered + len(call.unanswered) >= goal[call],
+            lambda call: call.waited_for >= goal[call],
             timeout=timeout,
             what=f"answered {more} times more",
         )
@@ -96,7 +97,11 @@ class Fleet:
         judged = []
         for call, report in zip(self.calls, reports, strict=True):
             entries = await self.entries(call.call_id)
-            judged.append(await asyncio.to_thread(judge, self.book, call.questions, report, entries, call.unanswered))
+            judged.append(
+                await asyncio.to_thread(
+                    judge, self.book, call.questions, report, entries, call.unanswered, call.asked_again
+                )
+            )
             await asyncio.to_thread(judged[-1].save, self.work / "calls")
         return judged
 

@@ -40,6 +40,8 @@ class Judged:
     """Digits that were asked for and not sent: better than twice, but no more than that."""
     words_cut: int
     """Heard in part only, and not again."""
+    asked_again: int
+    """Questions after which the bot said that it had not understood, and did not wait for the answer to."""
     into_dead_line: int
     """Questions that were spoken while there was no media connection: nobody can have heard them."""
     problems: list[str] = field(default_factory=list)
@@ -64,11 +66,17 @@ def judge(
     report: CallReport,
     entries: Sequence[transcript.Entry],
     unanswered: Sequence[str],
+    asked_again: Sequence[str],
 ) -> Judged:
-    """Look at everything that can be known about a call that is over."""
+    """Look at everything that can be known about a call that is over.
+
+    `unanswered` are the names of the questions whose answer the caller waited for in vain, `asked_again` of those that
+    he was told were not understood.
+    """
     heard = book.read(report.heard_pcm, report.sample_rate)
     spoken = questions
-    lost = _into_dead_line(questions, report)
+    dead = _into_dead_line(questions, report)
+    lost = [question for question in questions if question in dead or question.name in asked_again]
     questions = [question for question in questions if question not in lost]
     counts = Counter(word.word for word in heard if word.share >= WHOLE)
     parts = {word.word for word in heard}
@@ -81,9 +89,10 @@ def judge(
         report=report,
         entries=entries,
         ended_by=report.ended_by,
-        longest_silence_ms=_longest_silence(spoken, lost, report, heard),
+        longest_silence_ms=_longest_silence(spoken, dead, report, heard),
         questions=len(questions),
-        into_dead_line=len(lost),
+        asked_again=sum(question not in dead for question in lost),
+        into_dead_line=len(dead),
         claims=sum(isinstance(entry, Claimed) for entry in entries),
         words=sum(word in wanted for word in counts.elements()),
         words_twice=sum(counts[word] > 1 for word in wanted),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvloop
 
 from bench.goals import Goal, Result, columns
 from bench.overhead import QUESTIONS, spoken_lines
@@ -331,15 +329,3 @@ def _plain(sample: Sample) -> dict[str, Any]:
         "redis_bytes": sample.redis_bytes,
         "clients": sample.clients,
     }
-
-
-def main() -> int:
-    """Run it alone."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        result = runner.run(run())
-    sys.stdout.write("\n".join(result.lines()) + "\n")
-    return 0 if result.passed else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import struct
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
@@ -284,15 +282,3 @@ def _result(plan: Plan, seen: _Seen, probe: Probe, judged: Sequence[Judged], los
 def _problems(judged: Sequence[Judged]) -> list[str]:
     kinds = Counter(problem.partition(":")[0] for call in judged for problem in call.problems)
     return [f"in the calls, the storm included: {count} x {kind}" for kind, count in kinds.most_common(8)]
-
-
-def main() -> int:
-    """Run it alone."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        result = runner.run(run())
-    sys.stdout.write("\n".join(result.lines()) + "\n")
-    return 0 if result.passed else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

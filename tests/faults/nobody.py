@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import re
-import sys
 import tempfile
 import wave
 from collections.abc import Callable, Sequence
@@ -253,14 +252,3 @@ def _wav(pcm: bytes) -> bytes:
         audio.setframerate(RATE)
         audio.writeframes(pcm)
     return file.getvalue()
-
-
-def main() -> int:
-    """Run it alone."""
-    result = asyncio.run(run())
-    sys.stdout.write("\n".join(result.lines()) + "\n")
-    return 0 if result.passed else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -64,6 +64,7 @@ async def outages(fleet: Fleet, *, short: bool = False) -> Done:
     return Done(
         f"Redis stopped {STALLED_S:.0f} s, restarted, killed -9; at most {longest:.1f} s away",
         round(1000 * longest) + RECOVERED_MS,
+        loses_words=True,
         problems=problems,
         figures={
             "webhooks": _shown(sent.answers),

@@ -37,6 +37,7 @@ async def killed(fleet: Fleet, *, short: bool = False) -> Done:
     return Done(
         f"SIGKILL of the streamer, ready again after {away:.1f} s",
         MOST_SILENT_MS + round(1000 * away),
+        loses_words=True,
         problems=[f"{call.call_id} changed its worker" for call in held if holders.get(call, held[call]) != held[call]],
         afterwards=came_back,
     )

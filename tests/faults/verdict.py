@@ -18,6 +18,8 @@ class Done:
     """The longest silence of a caller who waits."""
     uncut: bool = False
     """Whether no word of an answer may be cut, said again or lost."""
+    loses_words: bool = False
+    """Whether words of the callers may be lost in it: then the bot has to say that it has not understood."""
     problems: list[str] = field(default_factory=list)
     figures: dict[str, object] = field(default_factory=dict)
     afterwards: Callable[[Sequence[Judged]], Awaitable[list[str]]] | None = None
@@ -58,6 +60,8 @@ async def verdict(row: str, fleet: Fleet, faults: Sequence[Done]) -> Verdict:
         # Where the simulator itself had to wait for the machine, so had the system.
         if call.longest_silence_ms - call.report.max_lateness_ms > most_silent_ms:
             problems.append(f"{call.call_id}: {call.longest_silence_ms} ms of silence")
+        if call.asked_again and not any(fault.loses_words for fault in faults):
+            problems.append(f"{call.call_id}: {call.asked_again} questions were asked for again")
         if all(fault.uncut for fault in faults) and (call.words_cut or call.words_twice or call.words_lost):
             problems.append(
                 f"{call.call_id}: {call.words_cut} words cut, {call.words_twice} twice, {call.words_lost} lost"
@@ -75,6 +79,7 @@ def _figures(fleet: Fleet, faults: Sequence[Done], judged: Sequence[Judged]) -> 
         "answers": sum(call.questions for call in judged),
         **{name: figure for fault in faults for name, figure in fault.figures.items()},
         "spoken into a dead line": sum(call.into_dead_line for call in judged),
+        "asked for again": sum(call.asked_again for call in judged),
         "longest silence": f"{max(silences, default=0) / 1000:.1f} s",
         "take-overs": sum(max(0, call.claims - 1) for call in judged),
         "words heard": sum(call.words for call in judged),

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -278,14 +277,3 @@ def _goals(plan: Plan, end: signal.Signals, storm: Storm) -> list[Goal]:
         Goal(f"{end.name}: refused or given up", len(storm.refused) + storm.undelivered, 0, "deliveries"),
         Goal(f"{end.name}: ended calls whose state says something else", not_ended, 0, "calls"),
     ]
-
-
-def main() -> int:
-    """Run it alone."""
-    result = asyncio.run(run())
-    sys.stdout.write("\n".join(result.lines()) + "\n")
-    return 0 if result.passed else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -71,6 +71,33 @@ async def test_what_ringover_did_not_sign_is_refused(
     assert await calls.get(broker, "c1") == {}
 
 
+async def test_whether_a_signature_holds_can_be_asked_without_an_event(
+    client: httpx.AsyncClient, running: Gateway, broker: Broker
+) -> None:
+    body = b'{"check": "signature"}'
+    url = running.url + ENDPOINT
+    checked, refused = 'webhooks_total{outcome="checked"}', 'webhooks_total{outcome="bad_request"}'
+    before = [await counted(client, f"ringover_gateway_{name}") for name in (checked, refused)]
+    for scheme, headers in (
+        ("hmac", plain(body)),
+        ("v3", v3(body, url, at=time.time())),
+        ("v1", v1({"url": url, "payload": json.loads(body)})),
+        ("v1", v1(json.loads(body))),
+    ):
+        answer = await post(client, body, headers)
+        assert (answer.status_code, answer.json()) == (200, {"status": "checked", "scheme": scheme})
+    for headers in ({}, plain(body, "another key"), plain(b"another body")):
+        assert (await post(client, body, headers)).status_code == 401
+    # The secret path is trusted for one event, and not for this.
+    assert (await post(client, body, {}, f"{ENDPOINT}/{PATH_SECRET}")).status_code == 401
+    more = b'{"check": "signature", "call_id": "c1"}'
+    assert (await post(client, more)).status_code == 400
+    after = [await counted(client, f"ringover_gateway_{name}") for name in (checked, refused)]
+    assert after == [before[0] + 4, before[1] + 1]
+    assert await published(broker) == []
+    assert await broker.execute("DBSIZE") == 0
+
+
 async def test_of_fifty_deliveries_at_once_one_is_published(client: httpx.AsyncClient, broker: Broker) -> None:
     body = envelope("answered")
     answers = await asyncio.gather(*(post(client, body) for _ in range(50)))

@@ -10,6 +10,7 @@ from devstack.stack import LocalStack
 from ringover_sim.script import CallScript, Expectations, HangUp, Say, WaitForBot
 from ringover_sim.speech import Voice
 from support.fake_providers import FakeElevenLabs, FakeOpenAI, keys_and_addresses
+from support.fake_providers.openai_api import tokens
 from support.whole_calls import caller_turns, heard_text, place, record_of
 
 pytestmark = pytest.mark.timeout(120)
@@ -57,3 +58,8 @@ async def test_a_call_with_production_providers(tmp_path: Path, voice: Voice) ->
     assert "You can keep it for three weeks." in spoken
     # The greeting was made before the call, not again for it.
     assert spoken.count("How can I help you?") == 2  # once for each sample rate
+    costs = {(line["seam"], line["unit"], line["told"]): line["amount"] for line in record["costs"]["usage"]}
+    assert costs["llm", "output_tokens", True] == len(tokens(ANSWER))
+    assert costs["tts", "characters", True] == len(ANSWER.replace(" Is", "Is"))
+    assert costs["stt", "audio_input_tokens", True] >= 10
+    assert record["costs"]["requests_unknown"] == 0

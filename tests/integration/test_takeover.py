@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from callbus import calls, transcript
+from callbus import calls, keys, transcript
 from callbus.broker import connect
 from callbus.claims import Claims, Lease
 from devstack.stack import LocalStack
@@ -180,6 +180,48 @@ async def test_a_deploy_drops_no_call(tmp_path: Path, voice: Voice) -> None:
     workers = [record["claims"][0]["worker"] for record in records]
     assert workers[0] != workers[1]
     assert all(heard_text(record).endswith(FIRST_ANSWER.lower()) for record in records)
+
+
+async def test_a_worker_takes_up_what_it_was_given_while_redis_was_away(tmp_path: Path, voice: Voice) -> None:
+    """Its claim was carried out, but the answer was lost: by the lease nobody else may take the call."""
+    script = CallScript(
+        name="phantom", call_id="phantom-1", steps=[WaitForBot(timeout=20), Say(text="Who are you?"), Pause(seconds=60)]
+    )
+    async with (
+        FakeOpenAI(answer=librarian) as server,
+        LocalStack(tmp_path, workers=1, env=with_remote_model(server)) as stack,
+        connect(stack.redis_url) as broker,
+    ):
+        placed = asyncio.create_task(place(stack, script, voice))
+
+        async def claimed(epoch: int) -> bool:
+            entries = await entries_of(stack, "phantom-1")
+            return any(isinstance(entry, transcript.Claimed) and entry.epoch == epoch for entry in entries)
+
+        await until(lambda: claimed(1), timeout=30)
+        state = await calls.get(broker, "phantom-1")
+
+        async def given_to(consumer: str) -> None:
+            entry = state["waiting_entry"]
+            await broker.burst([("XCLAIM", keys.WAITING, keys.WORKERS_GROUP, consumer, 0, entry, "IDLE", 0, "JUSTID")])
+
+        async def lost() -> bool:
+            await given_to("nobody")
+            return "another worker took the call" in (tmp_path / "logs" / "ai-worker-1.log").read_text()
+
+        async def taken_up() -> bool:
+            """Before the lease lapses: it is renewed all the while."""
+            await given_to(state["worker"])
+            return await claimed(2)
+
+        try:
+            await until(lost, timeout=10, every=0.1)
+            await given_to(state["worker"])
+            await broker.burst([("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")])
+            await until(taken_up, timeout=10, every=0.1)
+        finally:
+            placed.cancel()
+            await asyncio.gather(placed, return_exceptions=True)
 
 
 async def test_a_worker_does_not_take_its_own_call_over(tmp_path: Path, voice: Voice) -> None:

@@ -40,7 +40,7 @@ def gate(token: str | None = TOKEN) -> Gate:
     ],
 )
 def test_the_token_may_be_anywhere(target: str, authorization: str | None) -> None:
-    assert gate().judge(target, authorization) == Admission(None, 8000, 1)
+    assert gate().judge(target, authorization, now=0) == Admission(None, 8000, 1)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_the_token_may_be_anywhere(target: str, authorization: str | None) -> No
     ],
 )
 def test_without_the_token_nobody_comes_in(target: str, authorization: str | None) -> None:
-    verdict = gate().judge(target, authorization)
+    verdict = gate().judge(target, authorization, now=0)
     assert isinstance(verdict, Refusal)
     assert verdict.status == 401
     assert TOKEN not in verdict.text
@@ -80,11 +80,11 @@ def test_without_the_token_nobody_comes_in(target: str, authorization: str | Non
     ],
 )
 def test_the_call_id_may_be_in_path_or_query(target: str, call_id: str | None) -> None:
-    assert gate(None).judge(target, None) == Admission(call_id, 8000, 1)
+    assert gate(None).judge(target, None, now=0) == Admission(call_id, 8000, 1)
 
 
 def test_rate_and_channels_of_the_query_stand_before_the_settings() -> None:
-    assert gate(None).judge("/ws?sample_rate=16000&channels=2", None) == Admission(None, 16000, 2)
+    assert gate(None).judge("/ws?sample_rate=16000&channels=2", None, now=0) == Admission(None, 16000, 2)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_rate_and_channels_of_the_query_stand_before_the_settings() -> None:
     ],
 )
 def test_what_is_wrong_is_refused_with_a_reason(target: str, status: int) -> None:
-    verdict = gate(None).judge(target, None)
+    verdict = gate(None).judge(target, None, now=0)
     assert isinstance(verdict, Refusal)
     assert verdict.status == status
     assert len(verdict.text) > 10

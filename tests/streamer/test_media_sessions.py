@@ -7,6 +7,8 @@ import json
 import time
 from typing import Any
 
+import pytest
+
 from callbus import calls, commands, keys
 from callbus.broker import Broker
 from callbus.media import MediaEnded, MediaStarted, Playback
@@ -113,6 +115,19 @@ async def test_a_call_that_is_over_is_not_opened_again(dial: Any, bus: Broker, c
         await asyncio.wait_for(client.wait_closed(), 5)
         assert client.close_code == 1000
     assert (await worker.state())["conversation"] == "finished"
+
+
+@pytest.mark.parametrize("outcome", ["bot_ended", "caller_left"])
+async def test_who_comes_back_in_the_moment_of_the_calls_end_is_let_go(
+    dial: Any, bus: Broker, call_id: str, outcome: str
+) -> None:
+    async with dial(call_id):
+        worker = await Worker.claim(bus, call_id)
+    async with dial(call_id) as client:
+        await worker.until_told(MediaStarted, resumed=True)
+        await worker.finish(outcome)
+        await asyncio.wait_for(client.wait_closed(), 5)
+        assert client.close_code == 1000
 
 
 async def test_the_call_id_may_come_in_the_metadata_after_audio(dial: Any, bus: Broker, call_id: str) -> None:

@@ -66,12 +66,16 @@ class Console:
     entries: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     past: list[dict[str, Any]] = field(default_factory=list)
+    past_problem: str | None = None
     agents: list[dict[str, Any]] = field(default_factory=list)
     dead: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[str, Any]] = field(default_factory=list)
     searches: list[dict[str, str]] = field(default_factory=list)
     media: list[Media] = field(default_factory=list)
     refuse: Response | None = None
+    refuse_media: int = 0
+    """So many media connections are turned away."""
+    passes: int = 0
     wav: Path | None = None
     _streams: list[tuple[str | None, asyncio.Queue[tuple[str, Any] | None]]] = field(default_factory=list)
 
@@ -121,6 +125,7 @@ class Console:
             Route("/calls/{call_id}/record", self._record),
             Route("/calls/{call_id}/{what}", self._ask, methods=["POST"]),
             Route("/softphone", self._softphone, methods=["POST"]),
+            Route("/softphone/{call_id}/pass", self._pass, methods=["POST"]),
             Route("/softphone/{call_id}/end", self._ask, methods=["POST"]),
             Route("/system", lambda _: JSONResponse(samples.system())),
             Route("/jobs/dead", lambda _: JSONResponse({"deliveries": self.dead})),
@@ -164,7 +169,7 @@ class Console:
         limit, start = int(query.get("limit", "50")), int(query.get("before", "0"))
         found = [call for call in self.past if query.get("number", "").strip("+") in call["from_number"]]
         following = str(start + limit) if len(found) > start + limit else None
-        return JSONResponse({"calls": found[start : start + limit], "next": following})
+        return JSONResponse({"calls": found[start : start + limit], "next": following, "problem": self.past_problem})
 
     async def _record(self, request: Request) -> Response:
         record = self.records.get(request.path_params["call_id"])
@@ -187,10 +192,24 @@ class Console:
             return self.refuse
         body = await request.json()
         self.asked.append(("/softphone", body))
-        media = self.url.replace("http", "ws", 1) + f"/ws/phone-1?token=t&sample_rate={body['sample_rate']}"
-        return JSONResponse({"call_id": "phone-1", "url": media})
+        return JSONResponse(self._line("phone-1", body["sample_rate"]))
+
+    async def _pass(self, request: Request) -> Response:
+        answer = await self._ask(request)
+        if answer.status_code != 202:
+            return answer
+        return JSONResponse(self._line(request.path_params["call_id"], (await request.json())["sample_rate"]), 201)
+
+    def _line(self, call_id: str, sample_rate: int) -> dict[str, str]:
+        self.passes += 1
+        query = f"token=pass-{self.passes}&sample_rate={sample_rate}"
+        return {"call_id": call_id, "url": f"{self.url.replace('http', 'ws', 1)}/ws/{call_id}?{query}"}
 
     async def _socket(self, socket: WebSocket) -> None:
+        if self.refuse_media > 0:
+            self.refuse_media -= 1
+            await socket.close()
+            return
         await socket.accept()
         media = Media(socket, dict(socket.query_params))
         self.media.append(media)

@@ -103,8 +103,15 @@ def record(call_id: str = "past-1", *, recorded: bool = True) -> dict[str, Any]:
         "pressed": [],
         "bot": [{**bot, **said}],
         "actions": [transfer],
-        "tools": [{**tool, "result": '{"status": "shipped"}'}],
-        "notes": [{"at": BEGAN + 5.5, "note": "openai failed: timeout; local-llm took over"}],
+        "tools": [
+            {**tool, "result": '{"status": "shipped"}', "failed": False},
+            {**tool, "name": "transfer", "arguments": "{}", "result": "nobody answers", "failed": True},
+        ],
+        "notes": [
+            {"at": BEGAN + 5.5, "note": "openai failed: timeout; local-llm took over"},
+            {"at": BEGAN + 5.6, "note": "text-to-speech failed: timeout"},
+            {"at": BEGAN + 5.7, "note": "false interruption"},
+        ],
         "timing": {"stages": stages, "voice_to_voice_ms": 801.0},
     }
     return {
@@ -124,8 +131,39 @@ def record(call_id: str = "past-1", *, recorded: bool = True) -> dict[str, Any]:
         "turns": [{**first, "bot": [{**greeting, "heard_text": greeting["text"], "interrupted": False}]}, second],
         "recording": recording if recorded else None,
         "unreadable": [],
+        "costs": costs(),
+        "aftercall": aftercall(),
         "waveform": waveform() if recorded else None,
     }
+
+
+def costs() -> dict[str, Any]:
+    """What a call used, by two providers, one of which tells and one of which does not."""
+    chat = {"seam": "llm", "provider": "openai", "model": "gpt-4o-mini", "told": True}
+    return {
+        "usage": [
+            {**chat, "unit": "input_tokens", "amount": 1234.0},
+            {**chat, "unit": "output_tokens", "amount": 56.0},
+            {"seam": "tts", "provider": "elevenlabs", "model": "", "unit": "characters", "amount": 78.0, "told": False},
+        ],
+        "requests_unknown": 2,
+        "amount": 0.00123,
+        "currency": "USD",
+    }
+
+
+def aftercall() -> list[dict[str, Any]]:
+    """Ringover's late events; the last one's URLs are none that may be links."""
+    return [
+        {"event": "record_available", "at": BEGAN + 60, "data": {"call_id": 7, "record": "https://r.example/1.mp3"}},
+        {"event": "transcription_available", "at": BEGAN + 61, "data": {"text": HOSTILE, "speech": [{"start": 0}]}},
+        {"event": "summary_available", "at": BEGAN + 62, "data": {"text": "A laptop.", "empty": None}},
+        {
+            "event": "odd_thing",
+            "at": BEGAN + 63,
+            "data": {"a": "javascript:alert(1)", "b": "http://plain.example/", "c": "https://user:pass@evil.example/"},
+        },
+    ]
 
 
 def waveform() -> dict[str, Any]:
@@ -169,7 +207,19 @@ def system() -> dict[str, Any]:
             "gateway": {"id": "host-15001-778899", "uptime_s": 7300.0},
             "active_calls": 3,
         },
-        "webhooks": {"received": 41, "refused": [{"at": BEGAN, "reason": "the signature is wrong"}]},
+        "providers": [
+            {**known("stt", "openai", "open"), "last_error": "status 500: try later", "last_error_at": BEGAN},
+            known("stt", "local", "closed"),
+            known("llm", "openai", "closed"),
+            known("tts", "elevenlabs", "half-open"),
+        ],
+        "webhooks": {
+            "received": 41,
+            "refused_total": 7,
+            "since": BEGAN - 86400,
+            "refused": [{"at": BEGAN, "reason": "the signature is wrong", "times": 7}],
+            "shared": True,
+        },
         "checklist": [
             {"item": "Redis is reachable", "ok": True, "hint": ""},
             {
@@ -179,6 +229,13 @@ def system() -> dict[str, Any]:
             },
         ],
     }
+
+
+def known(seam: str, provider: str, state: str) -> dict[str, Any]:
+    """What a worker's heartbeat tells of a provider that never failed."""
+    worker = "host-15014-3e3fef"
+    told = {"seam": seam, "provider": provider, "state": state, "worker": worker}
+    return {**told, "last_error": None, "last_error_at": None}
 
 
 def dead_delivery() -> dict[str, Any]:

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Literal
+from typing import Literal, TypeVar
 
 from ai_worker.conversation import actions as act
 from ai_worker.conversation import events as ev
@@ -31,6 +31,8 @@ TAKEOVER_S = 3.0
 MOST_STEPS = 200_000
 LOOK_S = 0.1
 """How often it is looked whether something has come true, where nothing happens."""
+
+E = TypeVar("E", bound=transcript.Entry)
 
 __all__ = ["Answer", "Latency", "World"]
 
@@ -141,6 +143,16 @@ class World:
 
         self.later(seconds, back)
 
+    def lose_audio(self, seconds: float) -> None:
+        """What the caller says from now on for so long never reaches the worker: Redis is away."""
+        self.caller.be_lost()
+
+        def back() -> None:
+            self.caller.be_heard_again()
+            self._publish(ev.AudioLost(round(1000 * seconds)))
+
+        self.later(seconds, back)
+
     def _next(self) -> float | None:
         wakes = [self._queue[0][0]] if self._queue else []
         if self.workers and self.worker.lives() and (wake := self.worker.conversation.next_wake) is not None:
@@ -215,7 +227,7 @@ class World:
         """The words that the caller has heard whole, in order."""
         return " ".join(heard.word for heard in self.wire.heard(self.now))
 
-    def written(self, kind: type[transcript.Entry]) -> list[transcript.Entry]:
+    def written(self, kind: type[E]) -> list[E]:
         return [entry for entry in self.entries if isinstance(entry, kind)]
 
     @property

@@ -1,29 +1,16 @@
-"""An agent's file as it was written: YAML whose scalars stay text, and the line of everything in it."""
+"""An agent's file as it was written, and what is wrong with it, with the line."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic_core import ErrorDetails
 
 from ai_worker.agent_fields import Misplaced
-
-Loc = tuple[str | int, ...]
-
-LARGEST_BYTES = 256 * 1024
-MOST_VALUES = 20_000
-"""With every alias written out: a few lines of aliases to aliases stand for billions of values."""
-
-_JSON_SCALARS = {
-    "tag:yaml.org,2002:bool": re.compile(r"true|false"),
-    "tag:yaml.org,2002:int": re.compile(r"-?(0|[1-9][0-9]*)"),
-    "tag:yaml.org,2002:float": re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?"),
-}
+from callbus.errors import BadYaml
+from callbus.located_yaml import Loc as Loc
+from callbus.located_yaml import Located, dotted
 
 
 class AgentError(Exception):
@@ -34,45 +21,30 @@ class AgentError(Exception):
         self.problems = problems
 
 
-class _AsWritten(yaml.SafeLoader):
-    """Scalars stay text, so that a number keeps its zeros; only an empty value (or null) is none."""
+class Written(Located):
+    """A file, which knows where everything in it stands."""
 
-
-_AsWritten.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A file: its text, its nodes (which know their lines), its meaning."""
-
-    path: Path
-    text: str
-    root: yaml.Node
-    document: Any
+    __slots__ = ()
 
     def at(self, *loc: str | int) -> str:
         """`file:line` of the key or the item that `loc` names, or of the nearest one around it."""
-        return f"{self.path}:{_find(self.root, loc)[0]}"
+        return f"{self.path}:{self.line(*loc)}"
 
     def problem(self, found: ErrorDetails) -> str:
         """One line for a value that is wrong."""
         loc = tuple(part for part in found["loc"] if not str(part).startswith(("<", "[")))
         cause = found.get("ctx", {}).get("error")
-        line, within = 0, ""
+        within = ""
         if isinstance(cause, Misplaced):
             loc += cause.loc
             within = cause.within
-        line, node = _find(self.root, loc)
+        line, node = self.find(loc)
         if within:
             line = self._line_within(node, within) or line
         message = found["msg"].removeprefix("Value error, ")
         told = cause is None and found["type"] != "extra_forbidden" and isinstance(found["input"], str)
         given = f", not {found['input']!r}" if told else ""
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
-        return f"{self.path}:{line}: {place or 'agent'}: {message}{given}"
+        return f"{self.path}:{line}: {dotted(loc) or 'agent'}: {message}{given}"
 
     def _line_within(self, node: yaml.Node, words: str) -> int:
         first, last = node.start_mark.line, node.end_mark.line
@@ -81,101 +53,8 @@ class Written:
 
 
 def read(path: Path, *, typed: tuple[Loc, ...] = ()) -> Written:
-    """A file. Scalars under `typed` (where "*" is any item) are taken as JSON does: numbers, true, false.
-
-    Raises AgentError.
-    """
+    """A file; for `typed` see callbus.located_yaml. Raises AgentError."""
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise AgentError(f"{path}:1: larger than {LARGEST_BYTES // 1024} KiB: an agent is a page or two")
-        text = path.read_text(encoding="utf-8")
-        loader = _AsWritten(text)
-        root = loader.get_single_node()
-        if not isinstance(root, yaml.MappingNode):
-            raise AgentError(f"{path}:1: expected an agent: `name: …`, `greeting: …` and so on, each on its line")
-        if _size(root, {}) > MOST_VALUES:
-            raise AgentError(f"{path}:1: more than {MOST_VALUES} values, with its aliases (*name) written out")
-        if repeated := list(_repeated_keys(root)):
-            raise AgentError(*(f"{path}:{line}: `{key}` is here a second time" for line, key in repeated))
-        for loc in typed:
-            for node in _below(root, loc):
-                _type_scalars(node)
-        return Written(path, text, root, loader.construct_document(root))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise AgentError(f"{path}:{mark.line + 1 if mark else 1}: not YAML: {error.problem}") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise AgentError(f"{path}:1: can't be read: {error}") from error
-    except RecursionError as error:
-        raise AgentError(f"{path}:1: can't be read: it is nested too deeply, or in itself") from error
-
-
-def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
-    """How many values a node stands for. One that is nested in itself counts once: that is reported elsewhere."""
-    if id(node) not in sizes:
-        sizes[id(node)] = 1
-        children = node.value if isinstance(node, yaml.CollectionNode) else ()
-        if isinstance(node, yaml.MappingNode):
-            children = [part for pair in node.value for part in pair]
-        sizes[id(node)] = 1 + sum(_size(child, sizes) for child in children)
-    return sizes[id(node)]
-
-
-def _repeated_keys(node: yaml.Node, looked: set[int] | None = None) -> Iterator[tuple[int, str]]:
-    """Keys that YAML would silently let the last one win; aliases are looked into where they are defined."""
-    looked = set() if looked is None else looked
-    if id(node) in looked:
-        return
-    looked.add(id(node))
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _repeated_keys(item, looked)
-    elif isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    yield key.start_mark.line + 1, key.value
-                seen.add(key.value)
-            yield from _repeated_keys(value, looked)
-
-
-def _below(node: yaml.Node, loc: Loc) -> Iterator[yaml.Node]:
-    if not loc:
-        yield node
-    elif loc[0] == "*" and isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _below(item, loc[1:])
-    elif isinstance(node, yaml.MappingNode) and (pair := _pair(node, loc[0])):
-        yield from _below(pair[1], loc[1:])
-
-
-def _type_scalars(node: yaml.Node) -> None:
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _type_scalars(item)
-    elif isinstance(node, yaml.MappingNode):
-        for _, value in node.value:
-            _type_scalars(value)
-    elif isinstance(node, yaml.ScalarNode) and node.style is None and node.tag == "tag:yaml.org,2002:str":
-        node.tag = next((tag for tag, shape in _JSON_SCALARS.items() if shape.fullmatch(node.value)), node.tag)
-
-
-def _find(root: yaml.Node, loc: Loc) -> tuple[int, yaml.Node]:
-    """The line (from 1) and the node that `loc` names, or the nearest around it."""
-    node = root
-    line = root.start_mark.line + 1
-    for part in loc:
-        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        elif isinstance(node, yaml.MappingNode) and (pair := _pair(node, part)):
-            line = pair[0].start_mark.line + 1
-            node = pair[1]
-        else:
-            break
-    return int(line), node
-
-
-def _pair(mapping: yaml.MappingNode, name: str | int) -> tuple[yaml.Node, yaml.Node] | None:
-    return next(((key, value) for key, value in mapping.value if key.value == name), None)
+        return Written.read(path, what="an agent", shape="`name: …`, `greeting: …` and so on", typed=typed)
+    except BadYaml as error:
+        raise AgentError(*error.problems) from error

@@ -29,18 +29,25 @@ class AudioWay(Collector):
         self._expected: dict[str, int] = {}
         self._arrived: list[tuple[float, int]] = []
 
-    def arrived(self, stream: str, event: media.MediaEvent, sample_rate: int) -> None:
-        """An entry was read from a call's in stream; its audio is about to be judged."""
+    def arrived(self, stream: str, event: media.MediaEvent, sample_rate: int) -> int:
+        """An entry was read from a call's in stream; its audio is about to be judged.
+
+        Returns the ms of audio before it that never came; for an entry that comes twice, as it can after an outage of
+        Redis, less than 0: so many ms of it, or more, are known.
+        """
         if type(event) is media.Audio:
             frames = len(event.pcm) // frame_bytes(sample_rate)
             expected = self._expected.get(stream, event.position_ms)
-            if event.position_ms > expected:
-                self._missed += (event.position_ms - expected) // FRAME_MS
-            # After an outage of Redis an entry can come twice.
+            lost = event.position_ms - expected
+            if lost > 0:
+                self._missed += lost // FRAME_MS
             self._expected[stream] = max(expected, event.position_ms + FRAME_MS * frames)
             self._arrived.append((event.at, frames))
-        elif type(event) is media.MediaStarted:
-            self._expected[stream] = 0
+            return lost
+        if type(event) is media.MediaStarted:
+            # Another session counts from 0; one that entered its call again, after Redis had lost it, goes on counting.
+            self._expected.pop(stream, None)
+        return 0
 
     def told(self, now: float) -> None:
         """The conversations know of all that arrived; `now` is epoch s."""

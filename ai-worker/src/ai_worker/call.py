@@ -7,7 +7,9 @@ import contextvars
 import dataclasses
 import time
 from collections.abc import Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from ai_worker.agents import Agent
 from ai_worker.beep import BeepDetector
@@ -21,22 +23,30 @@ from ai_worker.hearing import Hearing
 from ai_worker.hops import Hops
 from ai_worker.live_hearing import LiveHearing
 from ai_worker.metrics import Metrics
+from ai_worker.orders import Orders
 from ai_worker.outbox import Outbox
 from ai_worker.providers.suite import Suite
+from ai_worker.providers.usage import Usage
 from ai_worker.tools import ToolBox
 from ai_worker.turn import TurnJudge
 from ai_worker.vad.silero import WINDOW_MS
 from ai_worker.voice import Voice
-from callbus import commands, media, transcript
+from callbus import media, tracing, transcript
 from callbus.broker import Broker
 from callbus.busclock import BusClock
 from callbus.claims import Lease
+from callbus.pcm import bytes_in
+
+if TYPE_CHECKING:
+    from ai_worker.turn_traces import TurnTraces
+    from callbus.otlp import Tracer
 
 
 class CallTask:
     """A claimed call. The worker hands it media events and speech probabilities; `run` returns the outcome.
 
-    `past` is the newest entry on the call's in stream when a take-over began: what stands before it is history.
+    `past` is the newest entry on the call's in stream when a take-over began: what stands before it is history. Calls
+    are traced if there is a `tracer`; `arrival` is the traceparent of the call's coming here.
     """
 
     def __init__(
@@ -58,12 +68,20 @@ class CallTask:
         history: History,
         past: bytes,
         elapsed: float,
+        tracer: Tracer | None = None,
+        arrival: str = "",
     ) -> None:
         self.lease = lease
         self.hearing = Hearing(sample_rate)
         self._agent = agent
+        providers = providers.reporting(self._used, self._noted)
         self._live = LiveHearing(
-            providers.stt, self.hearing, agent.language_code, self.tell, wanted=providers.hears_live
+            providers.stt,
+            self.hearing,
+            agent.language_code,
+            self.tell,
+            wanted=providers.hears_live,
+            context=lambda of_turn: self._context_of(self.turn + 1, traced=of_turn),
         )
         self._errands = Errands(
             lease.call_id, self.hearing, self._live, providers.llm, tools, turn_judge, self._start, self.tell
@@ -73,12 +91,22 @@ class CallTask:
         self._hops = Hops()
         self._bus_clock = bus_clock
         self._worker = worker
+        self._history = history
         self._past: tuple[int, int] | None = _id(past)
         self._elapsed = elapsed
         self._outbox = Outbox(broker, lease.call_id)
         self._outbox.streamer = streamer
         self._conversation = Conversation(persona, turn_taking, history=history, prefix=str(lease.epoch))
-        self._voice = Voice(providers.tts, agent, sample_rate, self._speak, self.tell)
+        self._voice = Voice(
+            providers.tts,
+            agent,
+            sample_rate,
+            self._speak,
+            self.tell,
+            lambda turn: self._context_of(self.turn + 1 if turn is None else turn or self.turn),
+        )
+        self._traces: TurnTraces | None = None
+        self._orders = Orders(self._outbox, lease, lambda: self._traces.of(self.turn) if self._traces else None)
         self._tasks: asyncio.TaskGroup
         self._context: contextvars.Context
         self._wake: asyncio.TimerHandle | None = None
@@ -86,37 +114,55 @@ class CallTask:
         self._read_up_to = b""
         # One clock that reads like epoch seconds and never goes back, whatever happens to the machine's.
         self._clock_offset = time.time() - time.monotonic()
+        if tracer:
+            from ai_worker.turn_traces import TurnTraces
+
+            about: tracing.Attributes = {"call.epoch": lease.epoch, "agent": agent.name, "worker": worker}
+            self._traces = TurnTraces(tracer, lease.call_id, about, turn=history.turn, follows=arrival, now=self._now)
+
+    @property
+    def turn(self) -> int:
+        """The caller's turn that is answered, or was last; 0 is the greeting."""
+        return self._conversation.history.turn
 
     async def run(self) -> act.Finish:
         """Live through the call. Ends early, by an exception, only for a fault of this program."""
         # Events come from other tasks; what they start still belongs to this call, in the logs too.
+        structlog.contextvars.bind_contextvars(turn=lambda: self.turn)
         self._context = contextvars.copy_context()
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                helpers = [self._tasks.create_task(self._outbox.run()), self._tasks.create_task(self._voice.run())]
+                sending, speaking = (self._tasks.create_task(run()) for run in (self._outbox.run, self._voice.run))
                 self._begin()
                 finish = await self._finished
+                # What is not wanted any more has used something, too: it is told before the last entry goes out.
+                speaking.cancel()
+                await asyncio.wait([speaking, *self._errands.cancel()])
+                await self._live.aclose()
                 await self._outbox.flushed()
-                for task in helpers:
-                    task.cancel()
-                self._errands.cancel()
+                sending.cancel()
         finally:
             if self._wake:
                 self._wake.cancel()
             await self._live.aclose()
+            if self._traces:
+                self._traces.close()
         return finish
 
     def _begin(self) -> None:
-        call_id, epoch = self.lease.call_id, self.lease.epoch
-        now = self._now()
-        self._outbox.write(transcript.Claimed(now, self._worker, epoch, self._agent.name))
-        if self.lease.takeover:
-            self._outbox.send(commands.TakeOver(call_id, epoch))
-        else:
-            self._outbox.send(commands.Record(call_id, epoch, self._agent.recording))
+        self._outbox.write(transcript.Claimed(self._now(), self._worker, self.lease.epoch, self._agent.name))
+        self._orders.begin(takeover=self.lease.takeover, recording=self._agent.recording)
         self.tell(ev.Begin(self._elapsed))
 
     # --- what the worker hands over
+
+    def mend(self, event: media.MediaEvent, lost_ms: int) -> media.MediaEvent:
+        """Audio whose position is not the one that was to come: some is missing before it, or it was there before."""
+        if lost_ms < 0 and isinstance(event, media.Audio):
+            return dataclasses.replace(event, pcm=event.pcm[bytes_in(-lost_ms, self.hearing.sample_rate) :])
+        if self._past is None:
+            self.tell(ev.AudioLost(lost_ms))
+        return event
 
     def receive(self, entry_id: bytes, event: media.MediaEvent) -> bytes:
         """One entry of the in stream; the audio in it (s16le mono) is returned, to be judged with other calls'."""
@@ -125,6 +171,8 @@ class CallTask:
         if not past:
             self._past = None
         match event:
+            case media.Audio(pcm=b""):
+                pass
             case media.Audio():
                 self.hearing.receive(event.pcm, event.at)
                 if past:
@@ -160,6 +208,8 @@ class CallTask:
         for event in self.hearing.judge(at_ms, probability):
             if isinstance(event, ev.SpeechStopped):
                 self._hops.paused(self._now())
+            if self._traces and isinstance(event, ev.SpeechPaused | ev.SpeechStopped):
+                self._trace_pause(self._traces, event)
             self.tell(event)
         self._live.advance(at_ms + WINDOW_MS)
 
@@ -169,24 +219,30 @@ class CallTask:
             return
         for action in self._conversation.handle(event, self._now()):
             self._carry_out(action)
-        self._outbox.show(self._conversation.state, muted=self._conversation.muted, now=self._now())
+        doing = self._conversation.state
+        self._outbox.show(doing, muted=self._conversation.muted, now=self._now())
+        if self._traces and doing == "listening":
+            self._traces.silent()
         self._sleep_until(self._conversation.next_wake)
 
     # --- what the conversation wants done
 
     def _carry_out(self, action: act.Action) -> None:
-        call_id, epoch = self.lease.call_id, self.lease.epoch
         match action:
             case act.Write():
                 entry = self._completed(action.entry)
                 self._outbox.write(entry)
                 self._metrics.wrote(entry)
+                if self._traces:
+                    self._traces.wrote(entry)
             case act.Say():
                 self._voice.say(action)
             case act.StopSpeaking():
                 self._voice.stop()
-                self._outbox.send(commands.Break(call_id, epoch))
+                self._orders.be_silent()
             case act.Listen():
+                if self._traces:
+                    self._traces.listening(action.utterance)
                 self._live.listen(action)
             case act.StopListening():
                 self._live.stop()
@@ -205,7 +261,7 @@ class CallTask:
             case act.Guessed():
                 self._metrics.guessed(used=action.used)
             case act.Act():
-                self._act(action)
+                self._orders.act(action)
             case act.Finish():
                 self._finished.set_result(action)
 
@@ -215,31 +271,33 @@ class CallTask:
             case transcript.CallerSaid():
                 return dataclasses.replace(entry, in_id=self._read_up_to.decode())
             case transcript.TurnTimed():
-                ahead = self._bus_clock.ahead
-                return self._hops.timed(entry, None if ahead is None else ahead - self._clock_offset)
+                return self._hops.timed(entry, self._bus_ahead())
             case _:
                 return entry
 
-    def _act(self, action: act.Act) -> None:
-        call_id, epoch = self.lease.call_id, self.lease.epoch
-        match action.kind:
-            case "transfer":
-                self._outbox.send(commands.Transfer(call_id, epoch, action.action_id, action.argument))
-            case "digits":
-                self._outbox.send(commands.Digits(call_id, epoch, action.action_id, action.argument))
-            case "play":
-                self._outbox.send(commands.Play(call_id, epoch, action.action_id, action.argument))
-            case "hangup":
-                self._outbox.send(commands.Hangup(call_id, epoch, action.action_id))
+    def _used(self, usage: Usage) -> None:
+        entry = transcript.Used(self._now(), self._history.turn, **dataclasses.asdict(usage))
+        self._outbox.write(entry)
+
+    def _noted(self, note: str) -> None:
+        self._outbox.write(transcript.Noted(self._now(), note))
 
     def _speak(self, segment: str, pcm: bytes, last: bool) -> None:
         self._hops.spoke(segment, self._now())
-        self._outbox.send(commands.Speak(self.lease.call_id, self.lease.epoch, segment, pcm, last))
+        self._orders.speak(segment, pcm, last)
+
+    def _trace_pause(self, traces: TurnTraces, event: ev.SpeechPaused | ev.SpeechStopped) -> None:
+        silence = (self.hearing.position_ms - event.end_ms) / 1000 + self._hops.way_in(self._bus_ahead())
+        traces.paused(self._now() - silence, sure=isinstance(event, ev.SpeechStopped))
 
     # --- time
 
     def _now(self) -> float:
         return time.monotonic() + self._clock_offset
+
+    def _bus_ahead(self) -> float | None:
+        ahead = self._bus_clock.ahead
+        return None if ahead is None else ahead - self._clock_offset
 
     def _sleep_until(self, moment: float | None) -> None:
         if self._wake:
@@ -249,8 +307,15 @@ class CallTask:
             delay = max(0.0, moment - self._now())
             self._wake = asyncio.get_running_loop().call_later(delay, self.tell, ev.Tick())
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return self._tasks.create_task(work, context=self._context)
+    def _start(self, work: Coroutine[Any, Any, None], for_next: bool) -> asyncio.Task[None]:
+        return self._tasks.create_task(work, context=self._context_of(self.turn + for_next))
+
+    def _context_of(self, turn: int, *, traced: bool = True) -> contextvars.Context:
+        context = self._context.copy()
+        context.run(structlog.contextvars.bind_contextvars, turn=turn)
+        if self._traces and traced:
+            context.run(tracing.enter, self._traces.of(turn))
+        return context
 
 
 def _id(entry_id: bytes) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from ai_worker.live_hearing import LiveHearing, Words
 from ai_worker.providers.base import LanguageModel, ProviderError, TextDelta, ToolCall
 from ai_worker.tools import LineRequest, MessageTaken, ToolBox, ToolResult
 from ai_worker.turn import TurnJudge
+from callbus import tracing
 
 _Revision: TypeAlias = tuple[int, int]
 
@@ -24,7 +25,9 @@ log = structlog.get_logger()
 
 
 class Errands:
-    """`start` begins a task that ends with the call at the latest; `tell` takes what the conversation must know."""
+    """`start` begins a task that ends with the call at the latest, for the turn being answered, or (True) the next one;
+    `tell` takes what the conversation must know.
+    """
 
     def __init__(
         self,
@@ -34,7 +37,7 @@ class Errands:
         llm: LanguageModel,
         tools: ToolBox,
         turn_judge: TurnJudge | None,
-        start: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        start: Callable[[Coroutine[Any, Any, None], bool], asyncio.Task[None]],
         tell: Callable[[ev.Event], None],
     ) -> None:
         self._call_id = call_id
@@ -47,11 +50,14 @@ class Errands:
         self._tell = tell
         self._transcribing: dict[_Revision, asyncio.Task[None]] = {}
         self._thinking: dict[int, asyncio.Task[None]] = {}
+        self._stopped: set[asyncio.Task[None]] = set()
 
-    def cancel(self) -> None:
-        """No words and no answers are wanted any more. A tool that runs is left to end."""
-        for task in (*self._transcribing.values(), *self._thinking.values()):
+    def cancel(self) -> list[asyncio.Task[None]]:
+        """No words and no answers are wanted any more: the tasks that end now. A tool that runs is left to end."""
+        tasks = [*self._transcribing.values(), *self._thinking.values()]
+        for task in tasks:
             task.cancel()
+        return [*tasks, *self._stopped]
 
     def transcribe(self, action: act.Transcribe) -> None:
         """Ask for the words of a stretch of audio, and whether its turn is over."""
@@ -60,28 +66,32 @@ class Errands:
             # Words of a stretch that has grown since are not wanted, and would cost another call its turn.
             if utterance == action.utterance and not probe and task.get_name() == "whole":
                 task.cancel()
-        task = self._start(self._understand(key, self._live.words(action)))
+        task = self._start(self._understand(key, self._live.words(action)), True)
         task.set_name("probe" if probe else "part" if action.part else "whole")
         self._transcribing[key] = task
         if self._turn_judge and not action.part and not probe:
             pcm = self._hearing.cut(action.start_ms, action.end_ms)
-            self._start(self._judge_turn(self._turn_judge, key, pcm))
+            self._start(self._judge_turn(self._turn_judge, key, pcm), True)
 
     def think(self, action: act.Think) -> None:
         """Ask the language model."""
-        self._thinking[action.reply] = self._start(self._think(action))
+        self._thinking[action.reply] = self._start(self._think(action), action.guess)
 
     def stop_thinking(self, reply: int) -> None:
         if task := self._thinking.pop(reply, None):
             task.cancel()
+            self._stopped.add(task)
+            task.add_done_callback(self._stopped.discard)
 
     def use(self, call: ToolCall) -> None:
         """Run a tool."""
-        self._start(self._use(call))
+        self._start(self._use(call), False)
 
     async def _understand(self, key: _Revision, words: Words) -> None:
         try:
-            self._tell(ev.Transcribed(*key, await words()))
+            with tracing.working("stt", {"stt.probe": key[1] == act.PROBE}):
+                text = await words()
+            self._tell(ev.Transcribed(*key, text))
         except ProviderError as error:
             log.warning("speech-to-text failed", call_id=self._call_id, error=str(error))
             self._tell(ev.TranscribeFailed(*key, str(error)))
@@ -90,18 +100,20 @@ class Errands:
                 del self._transcribing[key]
 
     async def _judge_turn(self, judge: TurnJudge, key: _Revision, pcm: bytes) -> None:
-        finished = await judge.finished(pcm, self._hearing.sample_rate)
+        with tracing.working("turn detector"):
+            finished = await judge.finished(pcm, self._hearing.sample_rate)
         if finished is not None:
             self._tell(ev.TurnJudged(*key, finished))
 
     async def _think(self, action: act.Think) -> None:
         try:
-            async with aclosing(self._llm.stream(action.messages, tools=action.tools)) as deltas:
-                async for delta in deltas:
-                    if isinstance(delta, TextDelta):
-                        self._tell(ev.ReplyText(action.reply, delta.text))
-                    else:
-                        self._tell(ev.ToolAsked(action.reply, delta))
+            with tracing.working("llm", {"llm.guess": action.guess}):
+                async with aclosing(self._llm.stream(action.messages, tools=action.tools)) as deltas:
+                    async for delta in deltas:
+                        if isinstance(delta, TextDelta):
+                            self._tell(ev.ReplyText(action.reply, delta.text))
+                        else:
+                            self._tell(ev.ToolAsked(action.reply, delta))
             self._tell(ev.ReplyDone(action.reply))
         except ProviderError as error:
             log.warning("language model failed", call_id=self._call_id, error=str(error))
@@ -111,7 +123,10 @@ class Errands:
 
     async def _use(self, call: ToolCall) -> None:
         if self._tools.is_http(call.name):
-            result = await self._tools.run(call.name, call.arguments, tool_call_id=call.id)
+            with tracing.working("tool", {"tool.name": call.name}) as span:
+                result = await self._tools.run(call.name, call.arguments, tool_call_id=call.id)
+                if span:
+                    span.set({"tool.result": result.kind})
             self._tell(ev.ToolDone(call.id, result.text))
             return
         match self._tools.request(call.name, call.arguments):

@@ -44,6 +44,13 @@ class Hops:
         """A segment is being heard."""
         self._started = event
 
+    def way_in(self, bus_ahead: float | None) -> float:
+        """How long (s) the audio that showed the latest end of speech was under way; 0 as long as it is not known."""
+        started = self._started
+        if self._in is None or started is None or started.bus_ahead is None or bus_ahead is None:
+            return 0.0
+        return max(0.0, self._in + bus_ahead - started.bus_ahead)
+
     def timed(self, turn: TurnTimed, bus_ahead: float | None) -> TurnTimed:
         """The turn with its hops and what the streamer knows of it; Redis' clock is `bus_ahead` s of the call's."""
         started = self._started

@@ -60,6 +60,7 @@ class LiveHearing:
 
     Positions are ms of media. A session is opened when the caller first speaks and kept as long as it lasts. Where
     there is none (it is not `wanted`, or no provider has it), or it was lost, the words come from the whole audio.
+    Its tasks run in what `context` gives, of the turn (True) or only of the call.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class LiveHearing:
         *,
         wanted: bool = True,
         clock: Callable[[], float] = time.monotonic,
+        context: Callable[[bool], contextvars.Context] = lambda _: contextvars.copy_context(),
     ) -> None:
         self._stt = stt
         self._hearing = hearing
@@ -88,8 +90,7 @@ class LiveHearing:
         self._replayed_ms = 0
         self._not_before = 0.0
         self._late = ""
-        # What is told of it by other tasks still belongs to this call, in the logs too.
-        self._context = contextvars.copy_context()
+        self._context = context
         self._finals: set[asyncio.Task[str | None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -177,7 +178,9 @@ class LiveHearing:
         if self._live is None and self._wanted and self._clock() >= self._not_before:
             self._sessions += 1
             self._stretches = 0
-            self._live = self._stt.open_live(
+            # Asked for by whichever task reads the audio; what the session does belongs to this call all the same.
+            self._live = self._context(False).run(
+                self._stt.open_live,
                 self._hearing.sample_rate,
                 language=self._language,
                 on_text=partial(self._understood, self._sessions),
@@ -201,7 +204,7 @@ class LiveHearing:
             stretch = passage.stretches[-1]
             self._stretches += 1
             stretch.final = asyncio.create_task(
-                self._finish(stretch, passage.live, passage.live.commit()), context=self._context
+                self._finish(stretch, passage.live, passage.live.commit()), context=self._context(True)
             )
             self._finals.add(stretch.final)
             stretch.final.add_done_callback(self._finals.discard)
@@ -238,7 +241,7 @@ class LiveHearing:
     def _drop(self, live: LiveTranscription) -> None:
         if live is self._live:
             self._live = None
-            closing = asyncio.create_task(live.aclose())
+            closing = asyncio.create_task(live.aclose(), context=self._context(False))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 

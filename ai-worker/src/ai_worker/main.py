@@ -24,6 +24,7 @@ from ai_worker.turn import TurnModelUnusable, turn_judge
 from ai_worker.vad import VadService
 from ai_worker.worker import Worker
 from callbus import settings as callbus_settings
+from callbus import tracing
 from callbus.broker import connect
 from callbus.process import run, stop_signal
 from callbus.telemetry import setup_logging
@@ -55,6 +56,7 @@ async def _serve(settings: WorkerSettings, agents: AgentWatcher) -> None:
     metrics, loop = Metrics(), asyncio.get_running_loop()
     metrics.watch("tasks", "Tasks of the event loop", lambda: len(asyncio.all_tasks(loop)))
     stop_metrics = metrics.serve("0.0.0.0", settings.worker_metrics_port) if settings.worker_metrics_port else None
+    tracer = tracing.tracer(SERVICE, settings.otel_exporter_otlp_endpoint)
     judge = turn_judge(settings.turn_detector, settings.smart_turn_model)
     vad = VadService()
     jobs = JobQueue(settings.redis_url)
@@ -82,6 +84,7 @@ async def _serve(settings: WorkerSettings, agents: AgentWatcher) -> None:
                 guesses=settings.llm_guesses,
                 turn_judge=judge,
                 drain_timeout=settings.worker_drain_timeout,
+                tracer=tracer,
             )
             # What is loaded stays: a full collection over the SDKs' objects would hold up every call for 70 ms.
             gc.collect()
@@ -98,3 +101,5 @@ async def _serve(settings: WorkerSettings, agents: AgentWatcher) -> None:
         await vad.aclose()
         if judge:
             await judge.aclose()
+        if tracer:
+            await tracer.aclose()

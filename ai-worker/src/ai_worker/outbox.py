@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from callbus import commands, keys, transcript
 from callbus.broker import Broker, until_available, xadd
+
+if TYPE_CHECKING:
+    from callbus.otlp import Span
 
 _MOST = 2_000
 
@@ -34,12 +37,16 @@ class Outbox:
         self._shown: tuple[str, bool] | None = None
         self.streamer = ""
 
-    def send(self, command: commands.Command) -> None:
+    def send(self, command: commands.Command, span: Span | None = None) -> None:
+        """`span` is the work that the streamer's part in it belongs to, where calls are traced."""
         self._commands += 1
+        fields = commands.encode(command, self._commands)
+        if span:
+            fields |= span.carry()
         self._put(
             xadd(
                 keys.commands(self.streamer),
-                commands.encode(command, self._commands),
+                fields,
                 maxlen=keys.COMMANDS_MAXLEN,
                 # A streamer that is gone must not get its stream back.
                 create=False,

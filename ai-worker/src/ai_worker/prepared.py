@@ -30,6 +30,12 @@ class PreparedSpeech:
     def name(self) -> str:
         return self._tts.name
 
+    def through(self, tts: TextToSpeech) -> PreparedSpeech:
+        """The same sentences, and everything else said by this TTS."""
+        speech = PreparedSpeech(tts, self._made_by)
+        speech._prepared = self._prepared
+        return speech
+
     async def prepare(self, agents: Iterable[Agent], *, sample_rate: int) -> None:
         """Speak every fixed sentence of these agents once, those that have not been.
 

@@ -84,11 +84,12 @@ class MediaReader:
             for entry_id, fields in entries:
                 try:
                     event = media.decode_raw(fields)
-                    self._audio_way.arrived(name, event, call.hearing.sample_rate)
+                    if lost := self._audio_way.arrived(name, event, call.hearing.sample_rate):
+                        event = call.mend(event, lost)
                     if pcm := call.receive(entry_id, event):
                         pieces.append(pcm)
                 except BadMessage as error:
-                    log.error("unreadable media event", call_id=call.lease.call_id, error=str(error))
+                    log.error("unreadable media event", call_id=call.lease.call_id, turn=call.turn, error=str(error))
             if pieces:
                 heard[name] = (call, pieces)
         if not heard:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
@@ -11,13 +12,15 @@ from ai_worker.conversation import events as ev
 from ai_worker.conversation.actions import Say
 from ai_worker.providers.base import ProviderError, SaidUntil, TextToSpeech
 from ai_worker.voice_ahead import SpeechAhead
+from callbus import tracing
 from callbus.pcm import duration_ms
 
 
 class Voice:
     """`say` queues a sentence; `stop` forgets all that is not synthesised yet.
 
-    `send` takes (segment, pcm, last) for the streamer; `tell` takes what the conversation must know.
+    `send` takes (segment, pcm, last) for the streamer; `tell` takes what the conversation must know. The work for a
+    turn is done in its `context`; None is the next turn.
     """
 
     def __init__(
@@ -27,12 +30,14 @@ class Voice:
         sample_rate: int,
         send: Callable[[str, bytes, bool], None],
         tell: Callable[[ev.Event], None],
+        context: Callable[[int | None], contextvars.Context] = lambda _: contextvars.copy_context(),
     ) -> None:
         self._tts = tts
         self._agent = agent
         self._sample_rate = sample_rate
         self._send = send
         self._tell = tell
+        self._context = context
         self._sentences: asyncio.Queue[Say] = asyncio.Queue()
         self._speaking: asyncio.Task[None] | None = None
         self._ahead: SpeechAhead | None = None
@@ -41,7 +46,7 @@ class Voice:
     def prepare(self, text: str) -> None:
         """Begin to synthesise a sentence that will probably be said next."""
         self.unprepare()
-        self._ahead = SpeechAhead(text, self._synthesise(text))
+        self._ahead = SpeechAhead(text, self._synthesise(text), self._context(None))
 
     def unprepare(self) -> None:
         """Forget what was prepared."""
@@ -71,7 +76,7 @@ class Voice:
                 await asyncio.wait(self._dropped)
 
     async def _say(self, sentence: Say) -> None:
-        self._speaking = asyncio.create_task(self._speak(sentence))
+        self._speaking = asyncio.create_task(self._speak(sentence), context=self._context(sentence.turn))
         try:
             # Stopping the sentence must not stop the loop; being cancelled itself must.
             await asyncio.wait([self._speaking])
@@ -86,17 +91,18 @@ class Voice:
     async def _speak(self, sentence: Say) -> None:
         sent = 0
         try:
-            async with aclosing(self._audio(sentence.text)) as speech:
-                async for pcm in speech:
-                    if isinstance(pcm, SaidUntil):
-                        self._tell(ev.WordTimed(sentence.segment, pcm))
-                        continue
-                    if not pcm:
-                        continue
-                    self._send(sentence.segment, pcm, False)
-                    if not sent:
-                        self._tell(ev.FirstSound(sentence.segment))
-                    sent += len(pcm)
+            with tracing.working("tts"):
+                async with aclosing(self._audio(sentence.text)) as speech:
+                    async for pcm in speech:
+                        if isinstance(pcm, SaidUntil):
+                            self._tell(ev.WordTimed(sentence.segment, pcm))
+                            continue
+                        if not pcm:
+                            continue
+                        self._send(sentence.segment, pcm, False)
+                        if not sent:
+                            self._tell(ev.FirstSound(sentence.segment))
+                        sent += len(pcm)
         except ProviderError as error:
             if sent:
                 self._send(sentence.segment, b"", True)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from ai_worker.providers.base import ProviderError, SaidUntil
+from callbus import tracing
 
 
 class SpeechAhead:
-    """Pulls one sentence's audio from `speech` at once and keeps it until `stream` asks for it."""
+    """Pulls one sentence's audio from `speech` at once, in `context`, and keeps it until `stream` asks for it."""
 
-    def __init__(self, text: str, speech: AsyncGenerator[bytes | SaidUntil, None]) -> None:
+    def __init__(
+        self, text: str, speech: AsyncGenerator[bytes | SaidUntil, None], context: contextvars.Context | None = None
+    ) -> None:
         self.text = text
         self.failed = False
         self._pieces: asyncio.Queue[bytes | SaidUntil | ProviderError | None] = asyncio.Queue()
-        self._making = asyncio.create_task(self._make(speech))
+        self._making = asyncio.create_task(self._make(speech), context=context)
 
     async def stream(self) -> AsyncGenerator[bytes | SaidUntil, None]:
         """What there is, and the rest as it comes. Raises ProviderError."""
@@ -35,9 +39,10 @@ class SpeechAhead:
 
     async def _make(self, speech: AsyncGenerator[bytes | SaidUntil, None]) -> None:
         try:
-            async with aclosing(speech):
-                async for pcm in speech:
-                    self._pieces.put_nowait(pcm)
+            with tracing.working("tts", {"tts.ahead": True}):
+                async with aclosing(speech):
+                    async for pcm in speech:
+                        self._pieces.put_nowait(pcm)
             self._pieces.put_nowait(None)
         except ProviderError as error:
             self.failed = True

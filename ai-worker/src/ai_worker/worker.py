@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import structlog
@@ -20,16 +20,20 @@ from ai_worker.conversation.rebuild import rebuilt_history
 from ai_worker.fair_share import HOLD_BACK_S, FairShare
 from ai_worker.jobs.queue import JobQueue
 from ai_worker.metrics import Metrics
+from ai_worker.provider_metrics import ProviderMetrics
 from ai_worker.providers.suite import Suite
 from ai_worker.reader import MediaReader
 from ai_worker.tools import ToolBox
 from ai_worker.turn import TurnJudge
 from ai_worker.vad import VadService
-from callbus import calls, commands, keys, registry, transcript
+from callbus import calls, commands, keys, registry, tracing, transcript
 from callbus.broker import Broker, until_available, xadd
 from callbus.busclock import BusClock
 from callbus.claims import RENEW_EVERY_S, Claims, Lease, Waiting
 from callbus.errors import BusUnavailable, LeaseLost
+
+if TYPE_CHECKING:
+    from callbus.otlp import Tracer
 
 KIND = "worker"
 MOST_AT_ONCE = 4
@@ -63,6 +67,7 @@ class Worker:
         guesses: int,
         turn_judge: TurnJudge | None,
         drain_timeout: float,
+        tracer: Tracer | None = None,
     ) -> None:
         self.id = registry.new_service_id()
         self._broker = broker
@@ -72,6 +77,7 @@ class Worker:
         self._http = http
         self._secrets = secrets
         self._metrics = metrics
+        metrics.registry.register(ProviderMetrics(providers))
         metrics.watch("calls_held", "Calls that this worker holds", lambda: len(self._running))
         self._capacity = capacity
         self._guesses = guesses
@@ -80,7 +86,11 @@ class Worker:
         self._claims = Claims(broker, self.id)
         self._reader = MediaReader(broker, vad, metrics.audio_way)
         self._bus_clock = BusClock()
+        self._tracer = tracer
+        if tracer:
+            tracer.clock = self._bus_clock
         self._running: dict[Lease, asyncio.Task[None]] = {}
+        self._lost: set[Lease] = set()
         self._share = FairShare(broker, self._claims, KIND, self.id)
         self._room = asyncio.Event()
         self._room.set()
@@ -146,10 +156,15 @@ class Worker:
 
         One call at a time, or a few: of many that wait at once, or whose worker died, every worker gets its share.
         """
-        looked = 0.0
+        looked, certain = 0.0, True
         while True:
             await self._room.wait()
             try:
+                if not certain:
+                    # Whom an answer was on its way to when the connection broke, nobody else will take for a while.
+                    for waiting in await self._claims.owned():
+                        await self._take(waiting)
+                    certain = True
                 held_back = await self._share.holds_back()
                 if held_back:
                     await asyncio.sleep(HOLD_BACK_S)
@@ -163,6 +178,7 @@ class Worker:
                 for waiting in taken:
                     await self._take(waiting)
             except BusUnavailable:
+                certain = False
                 await asyncio.sleep(0.2)
 
     async def _take(self, waiting: Waiting) -> None:
@@ -183,6 +199,7 @@ class Worker:
 
     def _gone(self, lease: Lease) -> None:
         del self._running[lease]
+        self._lost.discard(lease)
         self._room.set()
 
     async def _renew(self) -> None:
@@ -194,7 +211,7 @@ class Worker:
                 continue
             for lease in lost:
                 if task := self._running.get(lease):
-                    log.warning("another worker took the call", call_id=lease.call_id, epoch=lease.epoch)
+                    self._lost.add(lease)
                     task.cancel()
 
     async def _drain(self) -> None:
@@ -212,6 +229,10 @@ class Worker:
         with structlog.contextvars.bound_contextvars(call_id=lease.call_id, epoch=lease.epoch):
             try:
                 await self._converse(lease)
+            except asyncio.CancelledError:
+                if lease in self._lost:
+                    log.warning("another worker took the call")
+                raise
             except LeaseLost as error:
                 log.warning("call left to its new worker", reason=str(error))
             except Exception:
@@ -243,6 +264,7 @@ class Worker:
             history = rebuilt_history(transcript.decode(fields) for _, fields in entries)
             past = await self._broker.last_id(keys.media_in(lease.call_id))
             after = (history.resume_from or "0-0").encode()
+            structlog.contextvars.bind_contextvars(turn=history.turn)
             log.info("taking over", turns=history.turn, unsettled=len(history.unsettled))
         begun = float(state.get("claimed_at") or time.time())
         tools = ToolBox(agent, self._http, self._secrets, session=lease.call_id)
@@ -263,8 +285,23 @@ class Worker:
             history=history,
             past=past,
             elapsed=max(0.0, time.time() - begun),
+            tracer=self._tracer,
+            arrival=self._trace_claim(lease, state),
         )
         return call, after
+
+    def _trace_claim(self, lease: Lease, state: dict[str, str]) -> str:
+        """The call's wait for a worker, in the trace of its first webhook where that has one; the traceparent of it."""
+        if self._tracer is None:
+            return ""
+        waited_since = int(lease.entry.partition("-")[0]) / 1000
+        about: tracing.Attributes = {"worker": self.id, "call.epoch": lease.epoch, "takeover": lease.takeover}
+        if webhook := state.get("traceparent"):
+            span = self._tracer.joined(webhook, lease.call_id).child("claim", about, start=waited_since)
+        else:
+            span = self._tracer.begin("claim", lease.call_id, about, start=waited_since)
+        span.end()
+        return span.traceparent
 
     async def _finish(self, lease: Lease, outcome: str, reason: str) -> None:
         log.info("call finished", outcome=outcome, reason=reason)

@@ -73,6 +73,7 @@ def _turn(number: int, then: StoryTurn, span: Sequence[StoryTurn]) -> Difference
     for what, before, after in (
         ("unheard", _unheard(then), _joined(map(_unheard, span))),
         ("done", _joined(then.done), _joined(action for turn in span for action in turn.done)),
+        ("operator", _joined(then.operator), _joined(wish for turn in span for wish in turn.operator)),
     ):
         if before or after:
             made.lines.append(_line(what, before, after))

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from callbus import transcript as tr
+from callbus import wishes
 
 
 @dataclass(slots=True)
@@ -32,6 +33,8 @@ class StoryTurn:
     bot: list[Sentence] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     """Actions that were carried out and tools that were used, such as `transfer 33187654321`."""
+    operator: list[str] = field(default_factory=list)
+    """What an operator at the console wanted done: wishes such as `mute`, with the reason where one was refused."""
     voice_to_voice_ms: float | None = None
 
     @property
@@ -60,9 +63,10 @@ def from_record(record: Mapping[str, Any]) -> list[StoryTurn]:
                 for said in turn["bot"]
             ],
             done=[
-                *(f"{action['kind']} {action['argument']}".strip() for action in turn["actions"] if action["done_at"]),
-                *(f"tool {tool['name']} {tool['arguments']}" for tool in turn["tools"]),
+                *(_action(action["kind"], action["argument"]) for action in turn["actions"] if action["done_at"]),
+                *(_tool(tool["name"], tool["arguments"], bool(tool.get("failed"))) for tool in turn["tools"]),
             ],
+            operator=[wish for note in turn["notes"] if (wish := _wish(note["note"]))],
             voice_to_voice_ms=turn["timing"]["voice_to_voice_ms"] if turn["timing"] else None,
         )
         for turn in record["turns"]
@@ -80,6 +84,7 @@ def by_spans(entries: Sequence[tr.Entry], begins: Sequence[float]) -> list[Story
     def at(moment: float) -> int:
         return next(index for index, (start, end) in enumerate(spans) if start <= moment < end)
 
+    failed = {entry.tool_call_id for entry in entries if isinstance(entry, tr.ToolUsed) and entry.state == "failed"}
     spoken = {entry.turn: at(entry.at) for entry in entries if isinstance(entry, tr.CallerSaid)}
     segments: dict[str, Sentence] = {}
     for entry in _once(entries):
@@ -98,14 +103,30 @@ def by_spans(entries: Sequence[tr.Entry], begins: Sequence[float]) -> list[Story
                 sentence.heard, sentence.interrupted = entry.heard_text, entry.interrupted
                 sentence.started_at, sentence.ended_at = entry.started_at, entry.at
             case tr.Acted(state="done"):
-                turns[at(entry.at)].done.append(f"{entry.kind} {entry.argument}".strip())
+                turns[at(entry.at)].done.append(_action(entry.kind, entry.argument))
             case tr.ToolUsed(state="asked"):
-                turns[spoken.get(entry.turn, at(entry.at))].done.append(f"tool {entry.name} {entry.arguments}")
+                tools = turns[spoken.get(entry.turn, at(entry.at))].done
+                tools.append(_tool(entry.name, entry.arguments, entry.tool_call_id in failed))
+            case tr.Noted() if wish := _wish(entry.note):
+                turns[at(entry.at)].operator.append(wish)
             case tr.TurnTimed() if entry.turn in spoken:
                 turns[spoken[entry.turn]].voice_to_voice_ms = entry.voice_to_voice_ms
             case _:
                 pass
     return turns
+
+
+def _action(kind: str, argument: str) -> str:
+    return f"{kind} {argument}".strip()
+
+
+def _tool(name: str, arguments: str, failed: bool) -> str:
+    return f"tool {name} {arguments}{' (failed)' if failed else ''}"
+
+
+def _wish(note: str) -> str:
+    noted = wishes.read_note(note)
+    return f"{noted.wish}{f' ({noted.refused})' if noted.refused else ''}" if noted else ""
 
 
 def _once(entries: Iterable[tr.Entry]) -> Iterable[tr.Entry]:

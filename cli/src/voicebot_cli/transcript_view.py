@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.text import Text
 
+from callbus import wishes
 from callbus.transcript import (
     Acted,
     BotHeard,
@@ -19,6 +20,14 @@ from callbus.transcript import (
     ToolUsed,
     TurnTimed,
 )
+
+_WISHES = {
+    "say": "has the bot say a line",
+    "transfer": "transfers the caller",
+    "hang_up": "hangs up",
+    "mute": "mutes the bot",
+    "unmute": "lets the bot speak again",
+}
 
 
 class TranscriptView:
@@ -52,13 +61,18 @@ class TranscriptView:
             case TurnTimed():
                 self._line(entry.at, "latency", latency(entry), "magenta")
             case Acted(kind=kind, argument=argument, state=state):
-                self._line(entry.at, "action", f"{kind} {argument}".rstrip() + f" ({state})", "bold yellow")
+                by = ", the operator's wish" if wishes.is_operators(entry.action_id) else ""
+                style = "bold red" if state == "refused" else "bold yellow"
+                self._line(entry.at, "action", f"{kind} {argument}".rstrip() + f" ({state}{by})", style)
             case ToolUsed(name=name, arguments=arguments, state="asked"):
                 self._line(entry.at, "tool", f"{name} {arguments}", "bold yellow")
             case ToolUsed(name=name, result=result, state=state):
-                self._line(entry.at, "tool", f"{name} ({state}): {result}", "yellow")
+                style = "bold red" if state == "failed" else "yellow"
+                self._line(entry.at, "tool", f"{name} ({state}): {result}", style)
             case MachineHeard(sign=sign):
                 self._line(entry.at, "note", f"an answering machine: {sign}", "dim", dim=True)
+            case Noted(note=note) if noted := wishes.read_note(note):
+                self._line(entry.at, "console", granted(noted), "bold red" if noted.refused else "bold blue")
             case Noted(note=note):
                 self._line(entry.at, "note", note, "dim", dim=True)
             case Finished(outcome=outcome, reason=reason):
@@ -86,6 +100,12 @@ class TranscriptView:
         line.append(f"{who:<8}", style=style)
         line.append(what, style="dim" if dim else "")
         self._console.print(line, soft_wrap=True)
+
+
+def granted(noted: wishes.WishNoted) -> str:
+    """`the operator mutes the bot`, and, of what was not granted, why."""
+    did = _WISHES.get(noted.wish, f"wants: {noted.wish}")
+    return f"the operator {did}" + (f": {noted.refused}" if noted.refused else "")
 
 
 def latency(timed: TurnTimed) -> str:

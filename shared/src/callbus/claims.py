@@ -19,6 +19,7 @@ from callbus.errors import LeaseLost
 
 LEASE_S = 2.5
 RENEW_EVERY_S = 0.5
+_MOST_OWNED = 1000
 
 # KEYS: calls:waiting, call hash; ARGV: group, worker, entry, call ttl, now
 # Returns the new epoch and whether another worker had begun this conversation; epoch 0 for a call that is over (its
@@ -153,6 +154,14 @@ class Claims:
             # Redis looks at ten times COUNT entries at a time, and most of them are held.
             if found or self._cursor == "0-0":
                 return found
+
+    async def owned(self) -> list[Waiting]:
+        """What this worker holds by Redis' books. After an outage it may be more than the worker knows of: what it
+        asked for was carried out, and the answer never came."""
+        reply = await self._group(
+            "XREADGROUP", "GROUP", keys.WORKERS_GROUP, self._worker, "COUNT", _MOST_OWNED, "STREAMS", keys.WAITING, "0"
+        )
+        return [_waiting(entry, fields) for _, entries in reply or () for entry, fields in entries if fields]
 
     async def held(self) -> dict[str, tuple[int, float]]:
         """How many calls each worker holds, and how long ago (s) it asked for anything here, by its id."""

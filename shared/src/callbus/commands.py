@@ -3,7 +3,8 @@
 Every command carries the call's epoch: the streamer drops those of an older epoch, so that a worker that was only
 paused can't speak over its successor. Within an epoch, a worker numbers its commands: an outage of Redis that swallows
 an answer makes it send again what has arrived, and the streamer drops the numbers that it has seen. `action_id` names
-what must not happen twice; it stays the same when a successor asks again.
+what must not happen twice; it stays the same when a successor asks again. Where calls are traced, an entry may also
+carry the sender's span: see callbus.otlp.
 """
 
 from __future__ import annotations

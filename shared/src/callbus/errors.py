@@ -3,6 +3,8 @@
 CallbusError
 ├── BadCallId          an id that can't be used as a call's name
 ├── BadMessage         an entry on a stream that can't be read
+├── BadYaml            a file of a person's that can't be used; one line a problem, each with `file:line`
+├── BucketUnavailable  the bucket of the calls' files can't be reached, or refuses
 ├── BusUnavailable     Redis can't be reached, or does not answer in time
 └── LeaseLost          the call is held by another worker now
 """
@@ -18,6 +20,18 @@ class BadCallId(CallbusError, ValueError):
 
 class BadMessage(CallbusError, ValueError):
     """An entry on a stream that can't be read."""
+
+
+class BadYaml(CallbusError, ValueError):
+    """A file of a person's that can't be used: one line a problem, each with `file:line`."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class BucketUnavailable(CallbusError, OSError):
+    """The bucket of the calls' files can't be reached, or refuses what was asked of it."""
 
 
 class BusUnavailable(CallbusError):

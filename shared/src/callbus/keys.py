@@ -23,6 +23,12 @@ RECENT = "calls:recent"
 """Sorted set: call ids by the time (epoch s) of their first event, for listings."""
 SERVICES = "services"
 """Sorted set: `kind:id` of the running services by the time (epoch s) at which their heartbeat expires."""
+WEBHOOKS = "{webhooks}"
+"""Hash: how many webhooks all gateways have received and refused, and since when (epoch s)."""
+WEBHOOKS_REFUSED = "{webhooks}:refused"
+"""Sorted set: the last reasons for which webhooks were refused, by the time (epoch s) of the last one."""
+WEBHOOKS_REFUSED_TIMES = "{webhooks}:refused:times"
+"""Hash: how often, for each of those reasons."""
 
 EVENTS_MAXLEN = 20_000
 WAITING_MAXLEN = 20_000
@@ -41,6 +47,8 @@ DEDUP_TTL_S = 24 * 3600
 """How long a webhook's delivery is remembered, so that a repetition is known as one."""
 DEAD_LETTER_TTL_S = 31 * 24 * 3600
 """How long what could not be delivered, and why, is remembered after the last try."""
+WEBHOOKS_TTL_S = 31 * 24 * 3600
+"""How long the count of webhooks lasts after the last one."""
 HEARTBEAT_TTL_S = 5
 RECONNECT_WINDOW_S = 10
 """A media connection that drops may come back with the same call id within this time."""

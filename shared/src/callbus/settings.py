@@ -26,6 +26,15 @@ def _redis_url(url: str) -> str:
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 
 
+def _collector_url(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("expected http://host:4318 or https://…, without /v1/traces")
+    return url
+
+
+CollectorUrl = Annotated[str, AfterValidator(_collector_url)]
+
+
 class ServiceSettings(BaseSettings):
     """What every service reads. A field's name in capitals is the environment's name for it."""
 
@@ -37,6 +46,9 @@ class ServiceSettings(BaseSettings):
         "auto", description="json, console, or auto: console on a terminal, json elsewhere"
     )
     log_numbers: Literal["masked", "plain"] = Field("masked", description="How phone numbers stand in the logs")
+    otel_exporter_otlp_endpoint: CollectorUrl | None = Field(
+        None, description="Where traces go (OTLP over HTTP, e.g. http://localhost:4318); none: nothing is traced"
+    )
 
 
 S = TypeVar("S", bound=ServiceSettings)

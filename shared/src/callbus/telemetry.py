@@ -29,6 +29,7 @@ def setup_logging(
     readable = format == "console" or (format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        _asked,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _named(service),
@@ -68,6 +69,13 @@ def _traceback(masked: bool) -> Callable[[TextIO, ExcInfo], None]:
         out.write("\n" + mask_text("".join(traceback.format_exception(*exc_info)).rstrip("\n"), numbers=masked))
 
     return write
+
+
+def _asked(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    # A call's turn goes on while its tasks live: it is bound as a function, and asked for when a line is written.
+    if callable(turn := event.get("turn")):
+        event["turn"] = turn()
+    return event
 
 
 def _named(service: str) -> structlog.typing.Processor:

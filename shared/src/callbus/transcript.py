@@ -147,6 +147,26 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
+class Used:
+    """What a request to a provider used: it may be billed, whether its answer was wanted or not.
+
+    `told` says whether the provider said so; else it is what we measured of what we sent. `provider` is its word in the
+    settings. `turn` is the caller's last one then. Units don't overlap: `input_tokens` (neither cached nor audio),
+    `cached_input_tokens`, `audio_input_tokens`, `output_tokens`, `characters`, `audio_s` (seconds), and `requests` of
+    which nobody knows what they used. One may follow Finished.
+    """
+
+    at: float
+    turn: int
+    seam: Literal["stt", "llm", "tts", "summary"]
+    provider: str
+    model: str
+    unit: str
+    amount: float
+    told: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The conversation is over. `outcome` is one of completed, transferred, caller_left, bot_ended, failed."""
 
@@ -166,6 +186,7 @@ Entry: TypeAlias = (
     | ToolUsed
     | MachineHeard
     | Noted
+    | Used
     | Claimed
     | Finished
 )
@@ -182,6 +203,7 @@ _KINDS: dict[bytes, type[Entry]] = {
     b"tool": ToolUsed,
     b"machine": MachineHeard,
     b"note": Noted,
+    b"used": Used,
     b"finished": Finished,
 }
 _NAMES: dict[type[Entry], bytes] = {cls: name for name, cls in _KINDS.items()}

@@ -9,7 +9,7 @@ from functools import partial
 
 import structlog
 
-from callbus import calls, keys, media
+from callbus import calls, keys, media, tracing
 from callbus import commands as bus
 from callbus.broker import until_available
 from callbus.errors import BusUnavailable
@@ -107,7 +107,8 @@ class Bot:
                 else:
                     self._speech.speak(segment, pcm, last)
             case bus.Break():
-                self._speech.break_()
+                with tracing.working("streamer.break"):
+                    self._speech.break_()
             case bus.TakeOver():
                 self._speech.take_over()
             case bus.Record(on=on):
@@ -117,7 +118,8 @@ class Bot:
                 if self.away:
                     self._actions.postpone(command)
                 else:
-                    await self._act(command)
+                    with tracing.working(f"streamer.{type(command).__name__.lower()}"):
+                        await self._act(command)
 
     async def _act(self, action: Action) -> None:
         try:
@@ -154,7 +156,7 @@ class Bot:
 
     def _check_claimed(self, call_id: Callable[[], str | None]) -> None:
         if not self._commanded:
-            self._context.tasks.spawn(self._fall_back_unless_claimed(call_id))
+            self._context.tasks.spawn(self._fall_back_unless_claimed(call_id), call_id)
 
     async def _fall_back_unless_claimed(self, call_id: Callable[[], str | None]) -> None:
         conversation = None

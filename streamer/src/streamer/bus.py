@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
-from callbus import commands, keys
+from callbus import commands, keys, tracing
 from callbus.broker import Broker, until_available, xadd
 from callbus.errors import BadMessage, BusUnavailable
 from streamer.feed import Entry, Feed
 from streamer.metrics import Counters
+
+if TYPE_CHECKING:
+    from callbus.otlp import Tracer
 
 LONGEST_TICK_S = 0.02
 SHORTEST_TICK_S = 0.002
@@ -138,11 +142,13 @@ class Inbox:
         streamer_id: str,
         counters: Counters,
         dispatch: Callable[[commands.Command, int], Awaitable[None]],
+        tracer: Tracer | None = None,
     ) -> None:
         self._broker = broker
         self._stream = keys.commands(streamer_id)
         self._counters = counters
         self._dispatch = dispatch
+        self._tracer = tracer
         self._last = b"0-0"
         self._trimmed = b"0-0"
         self.available = False
@@ -183,7 +189,11 @@ class Inbox:
             log.warning("a command can't be read", error=str(error))
             return
         self._counters.commands += 1
-        await self._dispatch(command, number)
+        if self._tracer is None:
+            await self._dispatch(command, number)
+            return
+        with tracing.under(self._tracer.carried(fields, command.call_id)):
+            await self._dispatch(command, number)
 
     async def keep_alive(self) -> None:
         """Once a second, until cancelled: renew the stream, trim what was read, bring it back if it is gone."""

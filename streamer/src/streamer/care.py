@@ -12,6 +12,8 @@ from streamer.session import MediaSession
 
 LOOK_EVERY_S = 1.0
 RENEW_EVERY_S = 60.0
+OVER = (b"bot_ended", b"caller_left")
+"""Outcomes after which nobody will speak to the caller: who came back in the moment of the call's end is let go."""
 
 
 class Caretaker:
@@ -47,6 +49,8 @@ class Caretaker:
                     session.conversation_finished()
                     if outcome == b"failed":
                         session.bot.fall_back(session.call_id, "the conversation failed")
+                    elif outcome in OVER:
+                        session.end("over")
                     session.bot.served_at = now
                 case [b"active", worker, _] if worker in workers:
                     session.bot.served_at = now

@@ -10,6 +10,7 @@ import asyncio
 import http
 import logging
 import socket
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -260,7 +261,7 @@ class MediaConnection(asyncio.Protocol):
         if page is not None:
             self._answer(page() if request.method == "GET" else _plain(405, "expected GET"))
             return
-        verdict = self._server.gate.judge(request.path, _authorization(request))
+        verdict = self._server.gate.judge(request.path, _authorization(request), now=time.time())
         if isinstance(verdict, Admission) and (reason := self._server.refuses(verdict)):
             verdict = Refusal(503, reason)
         if isinstance(verdict, Refusal):
@@ -301,7 +302,8 @@ class MediaConnection(asyncio.Protocol):
                 self._closing_at = self._closing_at or self._loop.time()
         if self._transport.get_write_buffer_size() > WRITE_BUFFER_MAX_BYTES:
             self._counters.slow_readers_dropped += 1
-            log.warning("a client does not read what it is sent")
+            call_id = self._session.call_id if self._session else None
+            log.warning("a client does not read what it is sent", call_id=call_id)
             self.abort()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +28,11 @@ class Tasks:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, None], call_id: Callable[[], str | None]) -> asyncio.Task[None]:
+        """Begin `work`; should it fail, it was about the call that `call_id` names by then."""
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(lambda task: self._done(task, call_id))
         return task
 
     async def finish(self, grace_s: float) -> None:
@@ -42,10 +43,10 @@ class Tasks:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[None], call_id: Callable[[], str | None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a task of the streamer failed", exc_info=error)
+            log.error("a task of the streamer failed", call_id=call_id(), exc_info=error)
 
 
 @dataclass(slots=True)

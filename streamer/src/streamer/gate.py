@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from callbus import passes
 from callbus.errors import BadCallId
 from callbus.keys import clean_call_id
 from callbus.pcm import CALL_RATES
@@ -40,7 +41,8 @@ class Gate:
 
     The call's id may be in the path (`/ws/{call_id}`) or the query (any of CALL_ID_NAMES); the token in the query
     (`token`), the path (see TOKEN_PART) or the Authorization header, with or without `Bearer`.
-    `sample_rate` and `channels` in the query stand before the settings.
+    `sample_rate` and `channels` in the query stand before the settings. A pass (see callbus.passes) in the token's
+    place lets its bearer into the one call that it names.
     """
 
     def __init__(self, settings: StreamerSettings) -> None:
@@ -49,8 +51,8 @@ class Gate:
         self._sample_rate = settings.streamer_sample_rate
         self._channels = settings.streamer_channels
 
-    def judge(self, target: str, authorization: str | None) -> Admission | Refusal:
-        """Judge a request by its target (path and query) and its Authorization header."""
+    def judge(self, target: str, authorization: str | None, *, now: float) -> Admission | Refusal:
+        """Judge a request by its target (path and query) and its Authorization header, at `now` (epoch s)."""
         try:
             url = urlsplit(target)
         except ValueError:
@@ -69,20 +71,32 @@ class Gate:
         if authorization:
             scheme, _, credentials = authorization.strip().partition(" ")
             tokens = [*tokens, credentials.strip() if scheme.lower() == "bearer" else authorization.strip()]
-        if not self._admits(tokens):
-            return Refusal(401, "a token is needed: in the query (token=…), the path (/ws/t/…) or Authorization")
+        named = [*rest, *(query[name][0] for name in CALL_ID_NAMES if name in query)]
+        if (why_not := self._keeps_out(tokens, named[0] if named else None, now)) is not None:
+            return Refusal(401, why_not)
         try:
-            return self._admission(rest, query)
+            return self._admission(named, query)
         except ValueError as error:
             return Refusal(400, str(error))
 
-    def _admits(self, tokens: list[str]) -> bool:
+    def _keeps_out(self, tokens: list[str], call_id: str | None, now: float) -> str | None:
+        """Why nobody comes in with these; None if somebody does."""
         if self._token is None:
-            return True
-        return any(hmac.compare_digest(token.encode(errors="replace"), self._token) for token in tokens)
+            return None
+        matches = [hmac.compare_digest(token.encode(errors="replace"), self._token) for token in tokens]
+        if any(matches):
+            return None
+        why_not = "a token is needed: in the query (token=…), the path (/ws/t/…) or Authorization"
+        for given in filter(passes.is_pass, tokens):
+            try:
+                passes.check(self._token, given, call_id, now=now)
+            except passes.PassRefused as error:
+                why_not = str(error)
+            else:
+                return None
+        return why_not
 
-    def _admission(self, rest: list[str], query: Mapping[str, list[str]]) -> Admission:
-        named = [*rest, *(query[name][0] for name in CALL_ID_NAMES if name in query)]
+    def _admission(self, named: list[str], query: Mapping[str, list[str]]) -> Admission:
         try:
             call_id = clean_call_id(named[0]) if named else None
         except BadCallId as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from callbus import tracing
 from callbus.broker import connect
 from callbus.process import run, stop_signal
 from callbus.settings import fail, load
@@ -13,8 +14,13 @@ from streamer.settings import StreamerSettings
 async def serve(settings: StreamerSettings) -> None:
     """Run one streamer until SIGTERM and the end of its last call."""
     stop = stop_signal()
-    async with connect(settings.redis_url) as broker:
-        await Streamer(settings, broker).run(stop)
+    tracer = tracing.tracer("streamer", settings.otel_exporter_otlp_endpoint)
+    try:
+        async with connect(settings.redis_url) as broker:
+            await Streamer(settings, broker, tracer).run(stop)
+    finally:
+        if tracer:
+            await tracer.aclose()
 
 
 def main() -> None:

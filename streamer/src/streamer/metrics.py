@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -55,6 +55,7 @@ class Metrics(Collector):
         self._counters = counters
         self._gauges = gauges
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
         self.bus_seconds = Histogram(
             "streamer_bus_write_seconds",
             "Time to write one tick's entries to Redis",

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -23,6 +23,9 @@ from streamer.recording import Disk
 from streamer.server import MediaServer
 from streamer.settings import StreamerSettings
 
+if TYPE_CHECKING:
+    from callbus.otlp import Tracer
+
 KIND = "streamer"
 LAST_WORDS_S = 5.0
 
@@ -32,7 +35,7 @@ log = structlog.get_logger()
 class Streamer:
     """The service: its parts, its HTTP pages, its end."""
 
-    def __init__(self, settings: StreamerSettings, broker: Broker) -> None:
+    def __init__(self, settings: StreamerSettings, broker: Broker, tracer: Tracer | None = None) -> None:
         self.id = registry.new_service_id()
         self._broker = broker
         self._settings = settings
@@ -51,8 +54,10 @@ class Streamer:
             },
         )
         self._outbox = Outbox(broker, self._counters, self._metrics.bus_seconds.observe)
-        self._inbox = Inbox(broker, self.id, self._counters, self._dispatch)
+        self._inbox = Inbox(broker, self.id, self._counters, self._dispatch, tracer)
         self._context = Context(settings, self.id, broker, self._outbox, self._counters, self._disk)
+        if tracer:
+            tracer.clock = self._context.clock
         pages = {"/health": self._health, "/ready": self._ready, "/metrics": self._metrics_page}
         self._server = MediaServer(self._context, Gate(settings), pages)
 
@@ -67,7 +72,7 @@ class Streamer:
         log.info("listening", host=settings.streamer_host, port=port, streamer=self.id)
         if settings.streamer_token is None:
             log.warning("STREAMER_TOKEN is not set: anyone who reaches the port may connect")
-        if settings.fallback_play_url is None and settings.fallback_transfer_number is None:
+        if not settings.has_fallback:
             log.warning("a caller whom no worker serves hears nothing: set FALLBACK_TRANSFER_NUMBER")
         async with self._loops():
             await stop.wait()
@@ -135,6 +140,7 @@ class Streamer:
             "capacity": self._settings.streamer_max_calls,
             "draining": self._server.draining,
             "ready": not self._server.draining,
+            "fallback": self._settings.has_fallback,
         }
 
     def _health(self) -> Page:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Coroutine
 from functools import partial
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import structlog
 
@@ -99,11 +100,14 @@ class MediaSession:
         context.arrived(self)
         context.counters.sessions_started += 1
         self._log = structlog.get_logger().bind(session=self.id, call_id=call_id)
-        self._join_task = context.tasks.spawn(self._join())
+        self._join_task = self._spawn(self._join())
 
     def now(self) -> float:
         """Epoch seconds, never going back."""
         return self._loop.time() + self._epoch_offset
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._context.tasks.spawn(work, lambda: self.call_id)
 
     def _bus_ahead(self) -> float | None:
         ahead = self._context.clock.ahead
@@ -170,7 +174,7 @@ class MediaSession:
                     if event.call_id or (event.from_number and event.to_number):
                         self._told.set_result(event)
                 elif self.call_id is not None:
-                    self._context.tasks.spawn(self._note_metadata(self.call_id, event))
+                    self._spawn(self._note_metadata(self.call_id, event))
             case CallStart(call_id):
                 self._acknowledges = True
                 if self.call_id is not None:
@@ -257,7 +261,7 @@ class MediaSession:
         if self.call_id is not None and self._join_task.done() and not self._muted:
             self._log.warning("Redis has lost this call; entering it anew")
             self.bot.forget_workers()
-            self._join_task = self._context.tasks.spawn(self._enter(self.call_id))
+            self._join_task = self._spawn(self._enter(self.call_id))
 
     def supersede(self, *, tell: bool) -> None:
         """Another session has the call: leave it without ending it. `tell` its worker what was cut by that."""
@@ -278,7 +282,7 @@ class MediaSession:
         self._context.counters.sessions_dropped += 1
         self._log.info("media dropped; it may come back", code=code)
         self._away_timer = self._loop.call_later(keys.RECONNECT_WINDOW_S, self.end, "lost")
-        self._context.tasks.spawn(self._note_drop())
+        self._spawn(self._note_drop())
 
     async def _note_drop(self) -> None:
         await asyncio.wait([self._join_task])
@@ -288,14 +292,14 @@ class MediaSession:
                 await self._announce("dropped")
 
     def end(self, reason: str) -> None:
-        """The call's media is over for good. `reason`: closed, call_end, hangup, lost or drained."""
+        """The call's media is over for good. `reason`: closed, call_end, hangup, over, lost or drained."""
         if self.state == "over":
             return
         if self.call_id is None:
             self._join_task.cancel()
         self._leave()
         self._connection.close(1000)
-        self._context.tasks.spawn(self._finish(reason))
+        self._spawn(self._finish(reason))
 
     async def _finish(self, reason: str) -> None:
         context = self._context

@@ -72,3 +72,8 @@ class StreamerSettings(ServiceSettings):
     fallback_transfer_delay_s: float = Field(
         4.0, ge=0, description="Seconds for FALLBACK_PLAY_URL to be heard before the transfer"
     )
+
+    @property
+    def has_fallback(self) -> bool:
+        """Whether a caller whom no worker serves hears or reaches anything."""
+        return self.fallback_play_url is not None or self.fallback_transfer_number is not None

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from callbus import media
+from callbus import media, tracing
 from streamer import commands
 from streamer.metrics import Counters
 from streamer.playout import File, Piece, PlayoutClock
 from streamer.recording import Recorder
+
+if TYPE_CHECKING:
+    from callbus.otlp import Span
 
 
 class Speech:
@@ -40,10 +44,13 @@ class Speech:
         self._bus_ahead = bus_ahead
         self._clock = PlayoutClock(sample_rate, lag=lag)
         self._timer: asyncio.TimerHandle | None = None
+        self._traced: dict[str, tuple[Span, float]] = {}
+        """Of segments that are not heard yet: whose work they are, and when they came."""
 
     def speak(self, segment: str, pcm: bytes, last: bool) -> None:
         """Add speech."""
-        self._clock.speak(self._now(), segment, pcm, last)
+        if self._clock.speak(self._now(), segment, pcm, last) and (span := tracing.current()):
+            self._traced.setdefault(segment, (span, span.now()))
         self._poll()
 
     def refuse(self, segment: str, pcm: bytes, last: bool) -> None:
@@ -89,6 +96,8 @@ class Speech:
         now = self._now()
         outputs, events = self._clock.poll(now)
         for event in events:
+            if self._traced:
+                self._trace(event)
             self._tell(event if event.state != "started" else replace(event, bus_ahead=self._bus_ahead()))
         for output in outputs:
             match output:
@@ -103,3 +112,14 @@ class Speech:
         wake = self._clock.next_wake()
         if wake is not None:
             self._timer = asyncio.get_running_loop().call_later(max(0.001, wake - now), self._poll)
+
+    def _trace(self, event: media.Playback) -> None:
+        """A segment's way from its first audio's arrival to the wire, told when it is heard, or never will be."""
+        if (traced := self._traced.pop(event.segment, None)) is None:
+            return
+        span, arrived = traced
+        if event.sent_at is None or event.arrived_at is None:
+            span.add("streamer.speak", {"cut": True}, start=arrived, end=span.now())
+        else:
+            waited = event.sent_at - event.arrived_at
+            span.add("streamer.speak", {"on_wire": True}, start=arrived, end=arrived + waited)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ai_worker.conversation.persona import Persona
+from callbus import transcript
 from support.conversation_world import START, Answer, World
 
 GREETING = "Hello, this is the library. How can I help you?"
@@ -50,6 +51,43 @@ def test_speech_without_words_is_asked_for_again_once() -> None:
     world.caller.noise(1.5, after=6.0)
     world.until_heard("Are you still there?")
     assert world.heard == f"{GREETING} Sorry, I did not catch that. Are you still there?"
+
+
+SORRY = "Sorry, I did not catch that."
+
+
+@pytest.mark.parametrize("line", [True, False], ids=["line lost", "audio lost"])
+def test_what_nobody_could_hear_is_asked_for_again_at_once(line: bool) -> None:
+    world = World(answers=lambda _: Answer("Two hours.")).until_turn()
+    (world.lose_line if line else world.lose_audio)(3.0)
+    world.caller.say("Can I borrow a laptop?", after=0.5)
+    back = world.now + 3.0
+    world.until_heard(SORRY).until_turn()
+    (asked,) = [entry for entry in world.written(transcript.BotSays) if entry.text == SORRY]
+    assert back < asked.at < back + 2.0
+    world.caller.say("I said, can I borrow a laptop?", after=0.5)
+    world.until_heard("Two hours.").until_turn()
+    assert world.heard == f"{GREETING} {SORRY} Two hours."
+    world.until_heard("Are you still there?")
+
+
+def test_a_caller_who_speaks_again_by_himself_is_not_asked_to() -> None:
+    world = World(answers=lambda _: Answer("Two hours.")).until_turn()
+    world.lose_audio(2.0)
+    world.caller.say("I can't hear you, can I borrow a laptop?", after=2.5)
+    world.until_heard("Two hours.")
+    assert world.heard == f"{GREETING} Two hours."
+
+
+@pytest.mark.parametrize(("seconds", "whose_turn"), [(0.3, "caller"), (0.8, "bot")])
+def test_only_so_much_that_it_may_have_been_words_and_only_in_the_callers_turn(seconds: float, whose_turn: str) -> None:
+    world = World().until_heard("library.")
+    if whose_turn == "caller":
+        world.until_turn()
+    world.lose_audio(seconds)
+    world.until_heard("Are you still there?")
+    assert world.heard == f"{GREETING} Are you still there?"
+    assert world.notes == [f"{1000 * seconds:.0f} ms of the caller's audio were lost"]
 
 
 def test_nothing_to_say_is_silence_that_ends() -> None:

@@ -10,13 +10,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from ai_worker.jobs import deliveries
 from ai_worker.jobs.queue import QUEUE, JobQueue
 from callbus import calls, keys
 from callbus.broker import Broker
-from support.fake_providers.openai_api import FakeOpenAI
+from devstack.ports import free_port
+from support.fake_providers.openai_api import FakeOpenAI, tokens
 from support.jobs_calls import finished_call
 from support.jobs_parts import steady, write_part
 from support.jobs_process import AiJobs, ai_jobs
@@ -178,6 +180,8 @@ async def test_a_summary_is_in_the_record_and_in_the_one_delivery(
     answers = ["I'd rather chat.", f"```json\n{json.dumps(NOTES)}\n```"]
     async with FakeOpenAI(answer=lambda _messages: answers.pop(0)) as openai:
         settings = {"OPENAI_API_KEY": openai.api_key, "OPENAI_BASE_URL": openai.base_url}
+        settings["PRICES_FILE"] = str(tmp_path / "prices.yaml")
+        (tmp_path / "prices.yaml").write_text("currency: EUR\nprices: {openai/gpt-4o-mini: {output_tokens: 2}}\n")
         async with ai_jobs(redis_url, calls_dir, tmp_path, **delivering(hook), **settings) as jobs:
             await jobs.until(lambda: "record delivered" in jobs.log, "delivery")
             await stopped(jobs)
@@ -188,6 +192,13 @@ async def test_a_summary_is_in_the_record_and_in_the_one_delivery(
     assert [message["role"] for message in asked] == ["system", "user"]
     assert "Café hours?" not in asked[0]["content"]
     assert json.loads(asked[1]["content"])["conversation"][1] == {"caller": "Café hours?"}
+    # Both answers were paid for, the one that was no summary too.
+    lines = {line["unit"]: line for line in made["costs"]["usage"]}
+    assert {line["seam"] for line in lines.values()} == {"summary"}
+    written = sum(len(tokens(answer)) for answer in ("I'd rather chat.", f"```json\n{json.dumps(NOTES)}\n```"))
+    assert (lines["output_tokens"]["amount"], lines["output_tokens"]["told"]) == (written, True)
+    assert (made["costs"]["amount"], made["costs"]["currency"]) == (2 * written, "EUR")
+    assert made["costs"]["unpriced"] == ["openai/gpt-4o-mini input_tokens"]
 
 
 async def test_old_calls_are_erased_and_nothing_else(redis_url: str, broker: Broker, tmp_path: Path) -> None:
@@ -210,9 +221,13 @@ async def test_old_calls_are_erased_and_nothing_else(redis_url: str, broker: Bro
         await jobs.until(lambda: jobs.log.count("record written") == 2, "records")
         await stopped(jobs)
     (calls_dir / "old" / "notes.txt").write_text("somebody's")
-    async with ai_jobs(redis_url, calls_dir, tmp_path, RETENTION_DAYS="7") as jobs:
+    port = str(free_port())
+    async with ai_jobs(redis_url, calls_dir, tmp_path, RETENTION_DAYS="7", JOBS_PORT=port) as jobs:
         await jobs.until(lambda: "old calls erased" in jobs.log, "retention")
+        async with httpx.AsyncClient(trust_env=False) as client:
+            metrics = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
         await stopped(jobs)
+    assert "\nringover_jobs_calls_erased_total 1.0\n" in metrics
     assert sorted(path.name for path in calls_dir.iterdir()) == ["backup", "elsewhere", "new", "old"]
     assert [path.name for path in (calls_dir / "old").iterdir()] == ["notes.txt"]
     assert sorted(path.name for path in (calls_dir / "new").iterdir()) == ["call.json", "call.wav"]

@@ -41,7 +41,7 @@ class Office:
         """One run of the job, for the record as it is."""
         await deliver({"desk": self.desk}, "c1", digest(self.file.read_bytes()), again)
 
-    def webhook(self, **changes: float) -> None:
+    def webhook(self, **changes: float | str) -> None:
         assert self.desk.webhook is not None
         self.desk = replace(self.desk, webhook=replace(self.desk.webhook, **changes))  # type: ignore[arg-type]
 
@@ -243,3 +243,16 @@ async def test_writing_a_record_asks_for_its_delivery(office: Office, queue: Job
 def test_no_secret_is_shown() -> None:
     assert SECRET not in repr(WEBHOOK)
     assert "crm" not in repr(replace(WEBHOOK, url="https://crm.example.com/?token=1"))
+
+
+def test_what_is_shown_of_the_webhooks_url_is_no_secret() -> None:
+    webhook = Webhook("https://me:secret@crm.example:8443/calls/in?key=secret#secret", b"")
+    assert webhook.shown_url == "https://crm.example:8443/calls/in"
+
+
+async def test_a_delivery_says_where_it_was_to_go(office: Office) -> None:
+    office.webhook(url=f"{office.receiver.url}?key=secret")
+    await office.deliver()
+    known = await deliveries.known(office.desk.broker, "c1")
+    assert known is not None
+    assert known.url == office.receiver.url

@@ -196,9 +196,14 @@ def test_tools_stand_in_the_turn_that_asked_for_them() -> None:
             tr.ToolUsed(106.1, 1, "call_1", "lookup", '{"order": "7"}', "asked"),
             tr.ToolUsed(106.2, 1, "call_2", "cancel", "{}", "asked"),
             tr.ToolUsed(106.9, 1, "call_1", "lookup", '{"order": "7"}', "done", "on its way"),
+            tr.ToolUsed(107.1, 1, "call_3", "transfer", "{}", "asked"),
+            tr.ToolUsed(107.2, 1, "call_3", "transfer", "{}", "done", "they are being put through"),
+            tr.ToolUsed(109.0, 1, "call_3", "transfer", "{}", "failed", "nobody answers"),
         ]
     )
-    known, unknown = made.turns[1].tools
+    known, unknown, impossible = made.turns[1].tools
     assert (known.name, known.arguments, known.result) == ("lookup", '{"order": "7"}', "on its way")
     assert (known.asked_at, known.done_at) == (106.1, 106.9)
     assert (unknown.name, unknown.done_at, unknown.result) == ("cancel", None, None)
+    assert (impossible.done_at, impossible.result) == (109.0, "nobody answers")
+    assert [tool.failed for tool in made.turns[1].tools] == [False, False, True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 import structlog
@@ -55,6 +56,25 @@ async def test_the_next_one_takes_over_within_the_request(script: list[Step]) ->
     assert asyncio.get_running_loop().time() - began < 3 * (DEADLINE + 0.5)
     each = {"stt": {"a": 1}, "llm": {"a": 1}, "tts": {"a": 1}}
     assert counts.as_dict() == {"switches": each, "failures": each}
+
+
+async def test_a_call_is_told_in_words_who_took_over() -> None:
+    notes: list[str] = []
+    broken: list[Step] = [ProviderRefused("a", "no credit for 33612345678 " + "x" * 500)]
+    for asking in (
+        transcript(stt_chain(Scripted("a", [down()]), Scripted("b")).reporting(lambda _: None, notes.append)),
+        answer(llm_chain(ScriptedChat("a", broken), ScriptedChat("b")).reporting(lambda _: None, notes.append).first()),
+        answer(llm_chain(ScriptedChat("a", broken), ScriptedChat("b")).reporting(lambda _: None, notes.append)),
+        spoken(tts_chain(ScriptedVoice("a"), ScriptedVoice("b")).reporting(lambda _: None, notes.append)),
+    ):
+        with suppress(ProviderError):
+            await asking
+    first, second = notes
+    assert first == f"stt: a failed ({down().reason}); b took over"
+    assert second.startswith("llm: a failed (no credit")
+    assert second.endswith("); b took over")
+    assert "33612345678" not in second
+    assert len(second) < 250
 
 
 async def test_what_failed_or_is_late_is_ended() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -38,10 +39,10 @@ async def test_a_provider_that_keeps_failing_is_not_asked() -> None:
         assert await answer(chain) == "ok"
     assert len(bad.asked) == 3
     assert chain.name == "good"
-    assert chain.state() == {
-        "bad": {"state": "open", "out_for_s": 10.0},
-        "good": {"state": "closed", "out_for_s": 0.0},
-    }
+    states = chain.state()
+    assert states["good"] == {"state": "closed", "out_for_s": 0.0, "last_error": None, "last_error_at": None}
+    assert abs(time.time() - states["bad"].pop("last_error_at")) < 5
+    assert states["bad"] == {"state": "open", "out_for_s": 10.0, "last_error": "HTTP 500"}
 
     now = 10.0
     bad.scripts = [["back"]]

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 import uvicorn
 
-from streamer.gate import Admission, Gate
-from streamer.settings import StreamerSettings
 from webhook_gateway import deadlines
 from webhook_gateway.console.guard import Guard
 
@@ -78,9 +76,3 @@ async def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> 
         async with asyncio.timeout(5):
             await ended.wait()
         writer.transport.abort()
-
-
-def test_the_streamer_admits_the_telephone() -> None:
-    gate = Gate(StreamerSettings.model_validate({"streamer_token": "let me/in"}))
-    target = "/ws/browser-00ff?token=let+me%2Fin&sample_rate=16000"
-    assert gate.judge(target, None) == Admission("browser-00ff", 16000, 1)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-import wave
-from array import array
 from pathlib import Path
 from typing import Any
 
@@ -16,45 +13,26 @@ import pytest
 from callbus import keys
 from callbus.broker import Broker
 from support.console import API, ask, look
+from support.console_calls import NOON, a_record, a_recording
 from support.gateway_webhooks import AUTHORIZED
-from webhook_gateway.console.past import PastCalls, Search
+from webhook_gateway.console.call_list import Search
+from webhook_gateway.console.past import PastCalls
 
-NOON = 1_769_860_800.0
-"""2026-01-31, 12:00 UTC."""
 DAY = 86_400.0
 
 
 def put(folder: Path, call_id: str, started_at: float = NOON, **values: Any) -> dict[str, Any]:
     """A record as ai-jobs writes it."""
-    record = {
-        "version": 1,
-        "call_id": call_id,
-        "from_number": "33612345678",
-        "to_number": "33184800000",
-        "agent": "library",
-        "times": {"ringing_at": started_at, "answered_at": started_at + 2},
-        "duration_s": 61.5,
-        "outcome": "completed",
-        "ended_by": "caller",
-        "turns": [{"turn": 0, "caller": None}, {"turn": 1, "caller": {"text": "Hello – you?"}}],
-        **values,
-    }
+    record = a_record(call_id, started_at, **values)
     (folder / call_id).mkdir(exist_ok=True)
     (folder / call_id / "call.json").write_text(json.dumps(record))
     return record
 
 
-def record_sound(folder: Path, call_id: str, seconds: float = 1.0, rate: int = 8000) -> bytes:
-    """A recording: the caller half as loud as can be, in the first half; the bot as loud as can be, in the second."""
-    frames = int(seconds * rate)
-    samples = array("h")
-    for frame in range(frames):
-        tone = math.sin(2 * math.pi * 500 * frame / rate)
-        samples += array("h", [int(16384 * tone), 0] if frame < frames // 2 else [0, int(32767 * tone)])
-    with wave.open(str(folder / call_id / "call.wav"), "wb") as file:
-        file.setparams((2, 2, rate, 0, "NONE", ""))
-        file.writeframes(samples.tobytes())
-    return (folder / call_id / "call.wav").read_bytes()
+def record_sound(folder: Path, call_id: str, seconds: float = 1.0) -> bytes:
+    sound = a_recording(seconds)
+    (folder / call_id / "call.wav").write_bytes(sound)
+    return sound
 
 
 @pytest.fixture(autouse=True)
@@ -117,20 +95,20 @@ async def test_what_cannot_be_looked_for_is_refused(client: httpx.AsyncClient, q
     assert (answer.status_code, set(answer.json())) == (400, {"error", "hint"})
 
 
-def test_a_record_is_read_again_only_when_it_has_changed(tmp_path: Path) -> None:
+async def test_a_record_is_read_again_only_when_it_has_changed(tmp_path: Path) -> None:
     past = PastCalls(tmp_path)
     put(tmp_path, "c1")
-    [before] = past.search(Search())["calls"]
-    assert past.search(Search())["calls"][0] is before
+    [before] = (await past.search(Search()))["calls"]
+    assert (await past.search(Search()))["calls"][0] is before
     put(tmp_path, "c1", outcome="failed")
     file = tmp_path / "c1" / "call.json"
     os.utime(file, ns=(1, file.stat().st_mtime_ns + 1))
-    assert past.search(Search())["calls"][0]["outcome"] == "failed"
+    assert (await past.search(Search()))["calls"][0]["outcome"] == "failed"
     file.unlink()
-    assert past.search(Search()) == {"calls": [], "next": None}
+    assert await past.search(Search()) == {"calls": [], "next": None, "problem": None}
 
 
-def test_what_is_no_record_is_passed_over(tmp_path: Path) -> None:
+async def test_what_is_no_record_is_passed_over(tmp_path: Path) -> None:
     for number, text in enumerate(["", "{", "[]", "null", '{"times": 3}', '{"times": {}}', "[" * 100_000]):
         (tmp_path / f"bad{number}").mkdir()
         (tmp_path / f"bad{number}" / "call.json").write_text(text)
@@ -138,12 +116,12 @@ def test_what_is_no_record_is_passed_over(tmp_path: Path) -> None:
     put(tmp_path, "good", turns=None, times={"first_seen": 5})
     (tmp_path / "good" / "call.wav").write_bytes(b"RIFF and no more")
     past = PastCalls(tmp_path)
-    assert [call["call_id"] for call in past.search(Search())["calls"]] == ["good"]
-    record = past.record("good")
+    assert [call["call_id"] for call in (await past.search(Search()))["calls"]] == ["good"]
+    record = await past.record("good")
     assert record
     assert record["waveform"] is None
-    assert past.record("bad1") is None
-    assert PastCalls(tmp_path / "nowhere").search(Search())["calls"] == []
+    assert await past.record("bad1") is None
+    assert (await PastCalls(tmp_path / "nowhere").search(Search()))["calls"] == []
 
 
 async def test_a_calls_page(client: httpx.AsyncClient, broker: Broker, calls_dir: Path) -> None:

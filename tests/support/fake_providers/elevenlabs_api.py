@@ -28,7 +28,8 @@ class FakeElevenLabs(FakeServer):
     the real one's pieces end within a sample, too. `align` maps a text and the seconds of its audio to the second at
     which each character ends; with timestamps, a piece is a line of JSON. `hear` maps an utterance (s16le mono) and its
     language to text, which comes `transcription_ms` after its commit; `understand` (None: `hear`) does so while it is
-    spoken. Voices not in `voices` are refused; None takes any.
+    spoken. Voices not in `voices` are refused; None takes any. Without `tells_cost`
+    the speech's header about that is left out.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class FakeElevenLabs(FakeServer):
     ) -> None:
         super().__init__(api_key=api_key, host=host, port=port)
         self.speak, self.first_byte, self.speed = speak, first_byte_ms / 1000, speed
+        self.tells_cost = True
         self.piece_bytes, self.voices, self.media_type, self.align = piece_bytes, voices, media_type, align
         self.scribe = FakeScribe(self, hear, transcription_ms / 1000, understand)
         self.app.add_api_route("/v1/models", self._list_models, methods=["GET"], response_model=None)
@@ -78,7 +80,8 @@ class FakeElevenLabs(FakeServer):
         if record.path.endswith("/with-timestamps"):
             pieces = list(self._with_timestamps(pieces, record.json["text"], rate))
             media_type = "application/json"
-        return self.paced(record, fault, pieces, media_type=self.media_type or media_type, headers=_request_id())
+        headers = _request_id() | ({"character-cost": str(len(record.json["text"]))} if self.tells_cost else {})
+        return self.paced(record, fault, pieces, media_type=self.media_type or media_type, headers=headers)
 
     def _with_timestamps(self, pieces: Sequence[Piece], text: str, rate: int) -> Iterator[Piece]:
         """The pieces as lines of JSON, each with the characters that begin in it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import secrets
 import time
@@ -58,7 +59,8 @@ class FakeOpenAI(OpenAiApi):
     `answer` maps a request's messages to text, tool calls or both; `hear` maps a WAV file's bytes and the language
     to text. `first_token_ms` and `per_token_ms` pace the chat, `transcription_ms` is from the request's end to the
     transcript (its last event when it streams). Without `numbered_calls` every tool call of an answer has the
-    index 0, as some compatible servers send them. `speak` maps a text and a rate in Hz to s16le mono, which comes
+    index 0, as some compatible servers send them. Without `takes_usage_option` it refuses `stream_options`, as some do;
+    `cached_tokens` of each prompt were cached. `speak` maps a text and a rate in Hz to s16le mono, which comes
     `first_byte_ms` after the request, `speed` times faster than it is spoken. `base_url` ends in /v1, as the SDK
     wants it.
     """
@@ -91,6 +93,7 @@ class FakeOpenAI(OpenAiApi):
         self.speak, self.first_byte, self.speed, self.piece_bytes = speak, first_byte_ms / 1000, speed, piece_bytes
         self.speech_type = "audio/pcm"
         self.numbered_calls = numbered_calls
+        self.takes_usage_option, self.cached_tokens = True, 0
         self.app.add_api_route("/v1/chat/completions", self._chat, methods=["POST"], response_model=None)
         self.app.add_api_route("/v1/audio/transcriptions", self._transcribe, methods=["POST"], response_model=None)
         self.app.add_api_route("/v1/audio/speech", self._speech, methods=["POST"], response_model=None)
@@ -102,6 +105,8 @@ class FakeOpenAI(OpenAiApi):
         asked = record.json
         if wrong := _wrong_messages(asked.get("messages")):
             return self.refused(record, Refuse(400, wrong))
+        if "stream_options" in asked and not self.takes_usage_option:
+            return self.refused(record, Refuse(400, "Unrecognized request argument supplied: stream_options"))
         answer = self.answer(asked["messages"])
         parts = [answer] if isinstance(answer, Part) else list(answer)
         head = {
@@ -116,14 +121,15 @@ class FakeOpenAI(OpenAiApi):
             return self.json(record, fault, due, _whole_completion(head, parts))
         limit = asked.get("max_completion_tokens") or asked.get("max_tokens")
         with_usage = bool((asked.get("stream_options") or {}).get("include_usage"))
-        pieces = self._chat_pieces(head, parts, limit=limit, with_usage=with_usage)
+        prompt = sum(len(tokens(message.get("content") or "")) for message in asked["messages"]) if with_usage else None
+        pieces = self._chat_pieces(head, parts, limit=limit, prompt=prompt)
         return self.paced(record, fault, pieces, media_type=EVENT_STREAM, headers=request_id())
 
     def _chat_pieces(
-        self, head: dict[str, Any], parts: list[Part], *, limit: int | None, with_usage: bool
+        self, head: dict[str, Any], parts: list[Part], *, limit: int | None, prompt: int | None
     ) -> list[Piece]:
         head = {**head, "object": "chat.completion.chunk"}
-        no_usage: dict[str, Any] = {"usage": None} if with_usage else {}
+        no_usage: dict[str, Any] = {} if prompt is None else {"usage": None}
 
         def chunk(at: float, delta: dict[str, Any], finish: str | None = None) -> Piece:
             choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
@@ -136,8 +142,14 @@ class FakeOpenAI(OpenAiApi):
         pieces += [chunk(self.first_token + i * self.per_token, delta) for i, delta in enumerate(deltas)]
         end = pieces[-1].at
         pieces.append(chunk(end, {}, finish))
-        if with_usage:
-            usage = {"prompt_tokens": 0, "completion_tokens": len(deltas), "total_tokens": len(deltas)}
+        if prompt is not None:
+            usage = {
+                "prompt_tokens": prompt,
+                "completion_tokens": len(deltas),
+                "total_tokens": prompt + len(deltas),
+                "prompt_tokens_details": {"cached_tokens": self.cached_tokens, "audio_tokens": 0},
+                "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
+            }
             pieces.append(Piece(end, _event({**head, "choices": [], "usage": usage})))
         pieces.append(Piece(end, b"data: [DONE]\n\n"))
         return pieces
@@ -164,12 +176,13 @@ class FakeOpenAI(OpenAiApi):
         if refusal := self.refusal(record, fault) or self.unknown_model(model) or _wrong_audio(record.form):
             return self.refused(record, refusal)
         text = self.hear(record.form["file"], record.form.get("language", b"").decode())
+        usage = _transcription_usage(model, record.form, text)
         # whisper-1 takes the parameter and ignores it.
         if record.form.get("stream") != b"true" or model == "whisper-1":
-            return self.json(record, fault, self.transcription, {"text": text})
+            return self.json(record, fault, self.transcription, {"text": text, "usage": usage})
         words = tokens(text)
         events: list[dict[str, Any]] = [{"type": "transcript.text.delta", "delta": word} for word in words]
-        events.append({"type": "transcript.text.done", "text": text})
+        events.append({"type": "transcript.text.done", "text": text, "usage": usage})
         pieces = [Piece(self.transcription * (i + 1) / len(events), _event(event)) for i, event in enumerate(events)]
         return self.paced(record, fault, pieces, media_type=EVENT_STREAM, headers=request_id())
 
@@ -186,6 +199,22 @@ class FakeOpenAI(OpenAiApi):
             piece_bytes=self.piece_bytes,
         )
         return self.paced(record, fault, pieces, media_type=self.speech_type, headers=request_id())
+
+
+def _transcription_usage(model: str, form: dict[str, bytes], text: str) -> dict[str, Any]:
+    """By duration for whisper-1, by tokens (ten a second of audio) for the others."""
+    with wave.open(io.BytesIO(form["file"])) as audio:
+        seconds = math.ceil(audio.getnframes() / audio.getframerate())
+    if model == "whisper-1":
+        return {"type": "duration", "seconds": seconds}
+    prompt, answer = len(tokens(form.get("prompt", b"").decode())), len(tokens(text))
+    return {
+        "type": "tokens",
+        "input_tokens": prompt + 10 * seconds,
+        "input_token_details": {"text_tokens": prompt, "audio_tokens": 10 * seconds},
+        "output_tokens": answer,
+        "total_tokens": prompt + 10 * seconds + answer,
+    }
 
 
 def _event(value: dict[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from callbus.errors import BusUnavailable
+from callbus.errors import BucketUnavailable, BusUnavailable
 
 RETRY_AFTER_S = 5
 
@@ -50,6 +50,12 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(BusUnavailable)
     async def _unavailable(_request: Request, error: BusUnavailable) -> JSONResponse:
         return unavailable(error).response()
+
+    @app.exception_handler(BucketUnavailable)
+    async def _no_bucket(_request: Request, error: BucketUnavailable) -> JSONResponse:
+        log.warning("the bucket can't be used", reason=str(error))
+        hint = "try again soon; if this stays, check CALLS_BUCKET, CALLS_BUCKET_ENDPOINT and the AWS_ settings"
+        return Refusal(503, "unavailable", str(error), hint, {"Retry-After": str(RETRY_AFTER_S)}).response()
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:

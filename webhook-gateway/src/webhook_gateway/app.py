@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -18,9 +18,13 @@ from webhook_gateway.metrics import Metrics
 from webhook_gateway.settings import ENDPOINT, GatewaySettings
 from webhook_gateway.signatures import same_secret
 from webhook_gateway.status import StatusBoard
+from webhook_gateway.webhook_log import WebhookLog
+
+if TYPE_CHECKING:
+    from callbus.otlp import Tracer
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Published before: a duplicate"},
+    200: {"description": 'Published before: a duplicate; or `{"check": "signature"}`, whose signature holds'},
     202: {"description": "Published"},
     400: {"description": "Can't be read; `error` says why"},
     401: {"description": "The signature is missing or wrong"},
@@ -30,17 +34,19 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(settings: GatewaySettings, broker: Broker, *, gateway_id: str) -> FastAPI:
-    """The application. It owns nothing: `broker` is opened and closed by the caller, who runs `app.state.live`."""
+def create_app(settings: GatewaySettings, broker: Broker, *, gateway_id: str, tracer: Tracer | None = None) -> FastAPI:
+    """The application. It owns nothing: `broker` is opened and closed by the caller, who runs `app.state.live` and
+    `app.state.webhooks`."""
     app = FastAPI(
         title="webhook-gateway",
         description="Receives Ringover's signed webhooks, publishes call lifecycle events, shows the state of it all.",
     )
     answers.install(app)
     metrics = Metrics()
-    intake = Intake(settings, broker, metrics)
+    webhooks = app.state.webhooks = WebhookLog(broker)
+    intake = Intake(settings, broker, metrics, webhooks, tracer)
     board = StatusBoard(settings, broker, gateway_id)
-    console.install(app, settings, broker, board, metrics)
+    console.install(app, settings, broker, board, webhooks)
 
     @app.post(ENDPOINT, status_code=202, responses=_ANSWERS, tags=["webhooks"])
     async def webhook(request: Request) -> Response:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from fastapi import Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
-from callbus import calls
+from callbus import calls, tracing
 from callbus.broker import Broker
 from callbus.errors import BusUnavailable
 from webhook_gateway import events, signatures
@@ -18,11 +19,17 @@ from webhook_gateway.answers import Refusal, unavailable
 from webhook_gateway.metrics import Metrics
 from webhook_gateway.settings import GatewaySettings
 from webhook_gateway.strict_json import BadJson, read_object
+from webhook_gateway.webhook_log import WebhookLog
+
+if TYPE_CHECKING:
+    from callbus.otlp import Span, Tracer
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_DISCARDED_BYTES = 1024 * 1024
 BODY_TIMEOUT_S = 5.0
 UNSIGNED_EVENT = "ivr_response_code"
+PROBE = {"check": "signature"}
+"""No event, but the question whether its own signature holds: `ringover-voicebot check` asks it. It changes nothing."""
 _CLOSE = {"Connection": "close"}
 
 log = structlog.get_logger(__name__)
@@ -31,36 +38,52 @@ log = structlog.get_logger(__name__)
 class Intake:
     """The webhook endpoint."""
 
-    def __init__(self, settings: GatewaySettings, broker: Broker, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        broker: Broker,
+        metrics: Metrics,
+        webhooks: WebhookLog,
+        tracer: Tracer | None = None,
+    ) -> None:
         self._keys = settings.webhook_keys
         self._path_secret = settings.path_secret
         self._public_endpoint = settings.public_endpoint
         self._broker = broker
         self._metrics = metrics
+        self._webhooks = webhooks
+        self._tracer = tracer
 
     async def answer(self, request: Request, path_secret: str | None) -> JSONResponse:
         """Take the webhook in and answer: 202, or 200 for one that was published before, or a refusal."""
         began = time.perf_counter()
         refused_for = ""
         try:
-            outcome, event = await self._take(request, path_secret)
+            scheme, trusted = await self._trusted(request, path_secret)
+            if trusted == PROBE:
+                self._metrics.webhooks.labels("checked").inc()
+                return JSONResponse({"status": "checked", "scheme": scheme})
+            outcome, event = await self._take(scheme, trusted, began)
             status = 202 if outcome == "accepted" else 200
             response = JSONResponse({"status": outcome, "call_id": event.call_id or None}, status)
         except Refusal as refusal:
             outcome, response, refused_for = refusal.outcome, refusal.response(), refusal.error
             log.warning("webhook refused", status=refusal.status, reason=refusal.error, peer=_peer(request))
         except Exception:
-            self._metrics.answered("error")
+            self._metrics.webhooks.labels("error").inc()
+            self._webhooks.note()
             raise
-        self._metrics.answered(outcome, refused_for=refused_for)
+        self._metrics.webhooks.labels(outcome).inc()
+        self._webhooks.note(refused_for)
         self._metrics.seconds.observe(time.perf_counter() - began)
         return response
 
-    async def _take(self, request: Request, path_secret: str | None) -> tuple[str, events.WebhookEvent]:
+    async def _trusted(self, request: Request, path_secret: str | None) -> tuple[str, dict[str, Any]]:
+        """What it says, and what it is trusted for: v1, v3, hmac, path or none. Raises Refusal."""
         _expect_json(request)
         raw = await _body(request)
         try:
-            event = self._trusted_event(request, raw, path_secret)
+            return self._verified(request, raw, path_secret)
         except signatures.SignatureError as error:
             raise Refusal(
                 401,
@@ -68,25 +91,33 @@ class Intake:
                 str(error),
                 "sign with a key in RINGOVER_WEBHOOK_SECRET; the key stands in the Ringover dashboard",
             ) from error
-        except (BadJson, events.BadEvent) as error:
-            raise Refusal(
-                400,
-                "bad_request",
-                str(error),
-                'expected {"resource", "event", "timestamp", "data"} or {"event_type", "call_id"} as a JSON object',
-            ) from error
-        now = time.time()
+        except BadJson as error:
+            raise _unreadable(error) from error
+
+    async def _take(self, scheme: str, trusted: dict[str, Any], began: float) -> tuple[str, events.WebhookEvent]:
+        self._metrics.verified.labels(scheme).inc()
         try:
-            published = await calls.publish_webhook(
-                self._broker,
-                event.lifecycle(now=now),
-                delivery=event.delivery,
-                state=event.state,
-                once=event.once(),
-                latest=event.latest(),
-            )
+            event = events.parse(trusted)
+        except events.BadEvent as error:
+            raise _unreadable(error) from error
+        now, once, span = time.time(), event.once(), self._span(event, began)
+        if span:
+            once["traceparent"] = span.traceparent
+        try:
+            with tracing.under(span), tracing.working("redis.publish"):
+                published = await calls.publish_webhook(
+                    self._broker,
+                    event.lifecycle(now=now),
+                    delivery=event.delivery,
+                    state=event.state,
+                    once=once,
+                    latest=event.latest(),
+                )
         except BusUnavailable as error:
             raise unavailable(error) from error
+        finally:
+            if span:
+                span.end()
         outcome = "accepted" if published else "duplicate"
         if published:
             self._metrics.published(event)
@@ -102,24 +133,26 @@ class Intake:
         )
         return outcome, event
 
-    def _trusted_event(self, request: Request, raw: bytes, path_secret: str | None) -> events.WebhookEvent:
+    def _span(self, event: events.WebhookEvent, began: float) -> Span | None:
+        """What is done about a call's event since `began` (by perf_counter), where calls are traced."""
+        if self._tracer is None or not event.call_id:
+            return None
+        start = self._tracer.now() - (time.perf_counter() - began)
+        return self._tracer.begin(f"webhook {event.resource}.{event.event}", event.call_id, start=start)
+
+    def _verified(self, request: Request, raw: bytes, path_secret: str | None) -> tuple[str, dict[str, Any]]:
         if path_secret is not None and not self._is_path_secret(path_secret):
             raise signatures.SignatureError("the last part of the URL is not RINGOVER_WEBHOOK_PATH_SECRET")
         if not self._keys:
-            return self._unsigned(raw, "none")
+            return "none", read_object(raw)
         try:
             verified = signatures.verify(request.headers, self._target(request), raw, keys=self._keys, now=time.time())
         except signatures.SignatureMissing:
             # Ringover doesn't sign these: who knows the secret path is trusted for them, and for nothing else.
-            if path_secret is None or read_object(raw).get("event") != UNSIGNED_EVENT:
+            if path_secret is None or (event := read_object(raw)).get("event") != UNSIGNED_EVENT:
                 raise
-            return self._unsigned(raw, "path")
-        self._metrics.verified.labels(verified.scheme).inc()
-        return events.parse(verified.claim if verified.claim is not None else read_object(raw))
-
-    def _unsigned(self, raw: bytes, scheme: str) -> events.WebhookEvent:
-        self._metrics.verified.labels(scheme).inc()
-        return events.parse(read_object(raw))
+            return "path", event
+        return verified.scheme, verified.claim if verified.claim is not None else read_object(raw)
 
     def _is_path_secret(self, given: str) -> bool:
         return self._path_secret is not None and signatures.same_secret(given, self._path_secret)
@@ -131,6 +164,15 @@ class Intake:
         url = self._public_endpoint + (f"/{path_secret}" if path_secret else "")
         query = request.url.query
         return signatures.Target(request.method, f"{url}?{query}" if query else url, is_public=True)
+
+
+def _unreadable(error: Exception) -> Refusal:
+    return Refusal(
+        400,
+        "bad_request",
+        str(error),
+        'expected {"resource", "event", "timestamp", "data"} or {"event_type", "call_id"} as a JSON object',
+    )
 
 
 def _expect_json(request: Request) -> None:

@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 import structlog
 import uvicorn
 
-from callbus import process, registry
+from callbus import process, registry, tracing
 from callbus.broker import connect
+from callbus.busclock import BusClock
 from callbus.errors import BusUnavailable
 from callbus.settings import fail, load
 from callbus.telemetry import setup_logging
@@ -19,6 +20,7 @@ from webhook_gateway.app import create_app
 from webhook_gateway.console.live import Live
 from webhook_gateway.deadlines import DeadlineProtocol
 from webhook_gateway.settings import GatewaySettings
+from webhook_gateway.webhook_log import WebhookLog
 
 SERVICE = "webhook-gateway"
 SHUTDOWN_TIMEOUT_S = 10
@@ -50,8 +52,10 @@ async def serve(settings: GatewaySettings, listener: socket.socket) -> None:
     gateway_id = registry.new_service_id()
     host, port = listener.getsockname()[:2]
     async with connect(settings.redis_url) as broker:
-        app = create_app(settings, broker, gateway_id=gateway_id)
+        tracer = tracing.tracer(SERVICE, settings.otel_exporter_otlp_endpoint)
+        app = create_app(settings, broker, gateway_id=gateway_id, tracer=tracer)
         live: Live = app.state.live
+        webhooks: WebhookLog = app.state.webhooks
         server = _Server(
             uvicorn.Config(
                 app,
@@ -72,16 +76,23 @@ async def serve(settings: GatewaySettings, listener: socket.socket) -> None:
         log.info("listening", host=host, port=port, gateway=gateway_id)
         # In a group, so that a background task that fails ends the process instead of failing unseen.
         async with asyncio.TaskGroup() as tasks:
-            background = (
+            background: tuple[asyncio.Task[None], ...] = (
                 tasks.create_task(registry.keep_beating(broker, "gateway", gateway_id, lambda: {"port": port})),
                 tasks.create_task(live.run()),
+                tasks.create_task(webhooks.run()),
                 tasks.create_task(_stop_when(stop, server, live)),
             )
+            if tracer:
+                tracer.clock = BusClock()
+                background = (*background, tasks.create_task(tracer.clock.run(broker)))
             await server.serve(sockets=[listener])
             for task in background:
                 task.cancel()
         with suppress(BusUnavailable):
+            await webhooks.write()
             await registry.leave(broker, "gateway", gateway_id)
+        if tracer:
+            await tracer.aclose()
     log.info("stopped")
 
 

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from webhook_gateway.events import KNOWN_EVENTS, WebhookEvent
-
-REFUSALS_KEPT = 20
-_LONGEST_REASON = 200
 
 
 class Metrics:
@@ -20,10 +14,6 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self.received = 0
-        """Webhooks since the process began, however they were answered."""
-        self.refused: deque[dict[str, Any]] = deque(maxlen=REFUSALS_KEPT)
-        """The last ones that were refused: when (epoch s) and why."""
         ProcessCollector(registry=self._registry)
         self.webhooks = Counter(
             "ringover_gateway_webhooks",
@@ -53,13 +43,6 @@ class Metrics:
             "ringover_gateway_tasks", "Tasks of the event loop, which serves this page", registry=self._registry
         )
         tasks.set_function(lambda: len(asyncio.all_tasks()))
-
-    def answered(self, outcome: str, *, refused_for: str = "") -> None:
-        """Count a webhook, and remember why it was refused, if it was."""
-        self.webhooks.labels(outcome).inc()
-        self.received += 1
-        if refused_for:
-            self.refused.append({"at": round(time.time(), 3), "reason": refused_for[:_LONGEST_REASON]})
 
     def published(self, event: WebhookEvent) -> None:
         """Count an event; what comes from outside must not make new time series."""

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from callbus.settings import ServiceSettings
+from callbus.bucket_settings import BucketSettings
 
 ENDPOINT = "/api/v1/webhooks/ringover/event"
 
@@ -33,7 +33,7 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 WsUrl = Annotated[str, AfterValidator(_ws_url)]
 
 
-class GatewaySettings(ServiceSettings):
+class GatewaySettings(BucketSettings):
     """The gateway's settings. A field's name in capitals is the environment's name for it."""
 
     ringover_webhook_secret: SecretStr | None = Field(
@@ -78,12 +78,8 @@ class GatewaySettings(ServiceSettings):
     )
     streamer_port: int = Field(8765, ge=0, le=65535, description="The streamer's port, while its public URL is not set")
     streamer_token: SecretStr | None = Field(
-        None, description="The streamer's secret, which the console's telephone shows"
+        None, description="The streamer's secret; the console's telephone gets a pass for one call, made with it"
     )
-    fallback_transfer_number: str | None = Field(
-        None, description="The streamer's fallback; the console's checklist says whether there is one"
-    )
-    fallback_play_url: str | None = Field(None, description="The streamer's fallback: see fallback_transfer_number")
     gateway_host: str = Field("0.0.0.0", description="Address that the gateway listens on")
     gateway_port: int = Field(8000, ge=0, le=65535, description="Port that the gateway listens on; 0: any free one")
 

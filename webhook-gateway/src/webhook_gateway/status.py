@@ -21,6 +21,7 @@ _SHOWN = {
     "streamer": ("id", "at", "sessions", "capacity", "draining"),
     "worker": ("id", "at", "calls", "capacity", "providers", "provider_state", "provider_counts", "draining"),
 }
+_FOR_THE_OPERATOR = frozenset(("last_error", "last_error_at"))
 
 
 class StatusBoard:
@@ -100,8 +101,8 @@ def _shown(services: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 def _plain(value: object) -> object:
-    """Names and figures only, however deep."""
+    """Names and figures only, however deep; no errors' texts, which are for the operator."""
     if isinstance(value, Mapping):
-        plain = {str(name): _plain(item) for name, item in value.items()}
+        plain = {str(name): _plain(item) for name, item in value.items() if name not in _FOR_THE_OPERATOR}
         return {name: item for name, item in plain.items() if isinstance(item, str | int | float | dict | None)}
     return value

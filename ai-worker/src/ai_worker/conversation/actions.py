@@ -50,11 +50,12 @@ class Transcribe:
 
 @dataclass(frozen=True, slots=True)
 class Think:
-    """Ask the language model; answered by ReplyText…, then ReplyDone or ReplyFailed."""
+    """Ask the language model; answered by ReplyText…, then ReplyDone or ReplyFailed. A `guess` is for the next turn."""
 
     reply: int
     messages: tuple[ChatMessage, ...]
     tools: tuple[ToolSpec, ...] = ()
+    guess: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,11 @@ class UseTool:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Synthesise a sentence and send it to the caller, after the ones before it."""
+    """Synthesise a sentence of `turn`'s answer and send it to the caller, after the ones before it."""
 
     segment: str
     text: str
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)

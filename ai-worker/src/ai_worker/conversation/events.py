@@ -210,6 +210,13 @@ class OperatorAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioLost:
+    """So much (ms) of what the caller may have said never arrived: Redis was away for too long."""
+
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class MediaReturned:
     """The media connection came back: what was playing when it was lost may never be reported on."""
 
@@ -253,6 +260,7 @@ Event: TypeAlias = (
     | ActionDone
     | ActionRefused
     | OperatorAsked
+    | AudioLost
     | MediaReturned
     | CallEnded
     | Tick

@@ -53,7 +53,7 @@ class Speculation:
         if self._may_guess():
             guess = Guess(self._context.new_reply(), messages, marks={"llm_asked": self._context.now})
             self._guess = guess
-            self._context.emit(Think(guess.reply, messages, self._context.persona.tools))
+            self._context.emit(Think(guess.reply, messages, self._context.persona.tools, guess=True))
 
     def prepare(self, text: str) -> None:
         """Synthesise the beginning of a fixed text."""

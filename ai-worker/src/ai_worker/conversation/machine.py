@@ -95,6 +95,7 @@ class Conversation:
             ev.ActionDone: self._action_done,
             ev.ActionRefused: self._action_refused,
             ev.OperatorAsked: self._operator.asked,
+            ev.AudioLost: self._audio_lost,
             ev.MediaReturned: self._media_returned,
             ev.CallEnded: self._call_ended,
             ev.Tick: lambda _: None,
@@ -189,6 +190,16 @@ class Conversation:
     def _media_returned(self, _event: ev.MediaReturned) -> None:
         self._speaker.line_returned()
         self._line.act_again()
+        self._nobody_heard_the_caller()
+
+    def _audio_lost(self, event: ev.AudioLost) -> None:
+        self._context.note(f"{event.ms} ms of the caller's audio were lost")
+        if event.ms >= 1000 * self._context.options.lost_audio:
+            self._nobody_heard_the_caller()
+
+    def _nobody_heard_the_caller(self) -> None:
+        if not (self._takeover.under_way or self.history.machine):
+            self._silence.line_was_dead()
 
     def _call_ended(self, event: ev.CallEnded) -> None:
         self._finish(self._line.outcome or "caller_left", event.reason)

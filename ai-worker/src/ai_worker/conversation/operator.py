@@ -17,25 +17,22 @@ from ai_worker.conversation.speaker import Speaker
 from ai_worker.conversation.stages import Stages
 from ai_worker.conversation.takeover import TakeOver
 from ai_worker.conversation.thinker import Thinker
+from callbus import wishes
 
-_NOTE = re.compile(r"operator ([^ :]{1,64}): (\w+)(.*)", re.DOTALL)
 _NUMBER = re.compile(r"[0-9]{2,20}")
-_ACTION = "operator-"
-_DONE = ""
 
 
 def recall(history: History, note: str) -> None:
     """What a note in another worker's transcript tells of a wish: it is not to be granted again."""
-    if found := _NOTE.fullmatch(note):
-        entry_id, wish, became = found.groups()
-        history.wishes.add(entry_id)
-        if wish in ("mute", "unmute") and became == _DONE:
-            history.muted = wish == "mute"
+    if noted := wishes.read_note(note):
+        history.wishes.add(noted.entry_id)
+        if noted.wish in ("mute", "unmute") and not noted.refused:
+            history.muted = noted.wish == "mute"
 
 
 def wanted(action: PendingAction) -> bool:
     """Whether it was an operator who wanted this done."""
-    return action.action_id.startswith(_ACTION)
+    return wishes.is_operators(action.action_id)
 
 
 class Operator:
@@ -113,7 +110,7 @@ class Operator:
         self._reply, self._text = self._speaker.reply, text
 
     def _leave(self, event: OperatorAsked, kind: LineAction, argument: str) -> None:
-        action = PendingAction(f"{_ACTION}{event.entry_id}", kind, argument)
+        action = PendingAction(wishes.action_id(event.entry_id), kind, argument)
         pending = self._history.pending
         if pending and pending.action_id == action.action_id:
             self._note(event)  # asked for by a worker that is gone, and taken over from it
@@ -158,5 +155,5 @@ class Operator:
         self._takeover.stop()
         self._speaker.abandon()
 
-    def _note(self, event: OperatorAsked, became: str = _DONE) -> None:
-        self._context.note(f"operator {event.entry_id}: {event.wish}" + (f" ({became})" if became else ""))
+    def _note(self, event: OperatorAsked, refused: str = "") -> None:
+        self._context.note(str(wishes.WishNoted(event.entry_id, event.wish, refused)))

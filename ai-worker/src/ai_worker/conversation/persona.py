@@ -99,6 +99,10 @@ class TurnTaking:
     silence_prompt: float = 8.0
     after_noise: float = 1.0
     """Noise puts the next silence prompt off, but by no more than this."""
+    lost_audio: float = 0.4
+    """So much of the caller's audio lost may have been words: they are asked for again;"""
+    after_loss: float = 1.2
+    """but who is still speaking by then, or repeats it unasked, is heard out."""
     unclear_speech: float = 1.0
     """Speech at least this long in which no words were found is asked for again."""
     thinking_limit: float = 12.0

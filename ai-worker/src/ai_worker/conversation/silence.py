@@ -20,14 +20,24 @@ class Silence:
         self._speaker = speaker
         self._prompts = 0
         self._patient_until = 0.0
+        self._missed = False
+        """Whether the caller may have said something that nobody heard."""
 
     def broken(self) -> None:
         """The caller has taken the turn: from now on he may be asked again."""
         self._context.timers.cancel("silence")
         self._prompts = 0
+        self._missed = False
+
+    def line_was_dead(self) -> None:
+        """For a while nobody could hear the caller: if it was his turn, he is not left to wait for an answer."""
+        if not self._speaker.reply:
+            self._missed = True
+            self.wait()
 
     def begin(self) -> None:
         """The bot has finished speaking: the caller gets time to answer."""
+        self._missed = False
         self._patient_until = self._context.now + self._context.options.silence_prompt
         self.wait()
 
@@ -36,10 +46,17 @@ class Silence:
         context = self._context
         occupied = self._speaker.reply or self._ear.busy or self._line.leaving or self._keypad.digits
         if not (occupied or context.history.muted):
-            context.timers.set("silence", max(self._patient_until, context.now + context.options.after_noise))
+            patient_until = max(self._patient_until, context.now + context.options.after_noise)
+            context.timers.set(
+                "silence", context.now + context.options.after_loss if self._missed else patient_until
+            )
 
     def too_long(self) -> None:
         if self._speaker.reply or self._ear.busy or self._line.leaving:
+            return
+        if self._missed:
+            self._missed = False
+            self._speaker.speak(self._context.persona.reprompt)
             return
         prompts = self._context.persona.silence_prompts
         if self._prompts < len(prompts):

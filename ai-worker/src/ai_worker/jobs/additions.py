@@ -48,6 +48,11 @@ async def keep_aftercall(broker: Broker, call_id: str, entry_id: str, event: Aft
     )
 
 
+async def keep_longer(broker: Broker, call_id: str) -> None:
+    """Keep what is to be added for another while: the record can't be written yet. Raises BusUnavailable."""
+    await broker.pipeline([("EXPIRE", key(call_id), keys.CALL_TTL_S) for key in (keys.aftercall, keys.summary)])
+
+
 def with_additions(record: CallRecord, additions: Additions, earlier: CallRecord | None) -> CallRecord:
     """The record with what Redis knows, and with what the `earlier` record knew and Redis has forgotten."""
     events: list[AfterCall] = []

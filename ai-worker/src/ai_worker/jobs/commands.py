@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TextIO
 
-from ai_worker.jobs import deliveries, write_record
-from ai_worker.jobs.forget import forget
+from ai_worker.jobs import deliveries
+from ai_worker.jobs.archive import record_body
+from ai_worker.jobs.desk import Desk
+from ai_worker.jobs.forget import Erased, forget
 from ai_worker.jobs.queue import JobQueue
 from ai_worker.jobs.settings import JobsSettings
-from callbus import keys
 from callbus.broker import Broker, connect
-from callbus.errors import BadCallId, BusUnavailable
+from callbus.bucket import Bucket
+from callbus.errors import BadCallId, BucketUnavailable, BusUnavailable
 
 _DAMAGE = 1
 
@@ -67,23 +68,30 @@ async def _replay(settings: JobsSettings, call_id: str | None) -> int:
         if call_id is None:
             _say(f"{len(await deliveries.replay_all(broker, queue))} records will be delivered again")
             return 0
-        file = settings.calls_dir / keys.clean_call_id(call_id) / write_record.FILE
-        if not await asyncio.to_thread(file.exists):
-            raise ValueError(f"there is no record of call {call_id} in CALLS_DIR ({settings.calls_dir})")
+        desk = Desk(broker, settings.calls_dir, settings.jobs_timeout_s, bucket=Bucket.of(settings))
+        if await record_body(desk, call_id) is None:
+            places = f"CALLS_DIR ({settings.calls_dir})" + (f" or {desk.bucket.url}" if desk.bucket else "")
+            raise ValueError(f"there is no record of call {call_id} in {places}")
         asked = await deliveries.replay(queue, call_id)
         _say(f"the record of call {call_id} will be delivered again" + ("" if asked else ": that was asked already"))
     return 0
 
 
 async def _forget(settings: JobsSettings, number: str) -> int:
+    erased, unreachable = Erased(), None
     async with connect(settings.redis_url) as broker:
-        erased = await forget(broker, settings.calls_dir, number)
+        try:
+            await forget(broker, settings.calls_dir, Bucket.of(settings), number, erased)
+        except BucketUnavailable as error:
+            unreachable = error
     _say(f"{len(erased.calls)} calls erased")
     if erased.with_other_files:
         _say(f"files that are not a call's stay in the folders of: {', '.join(erased.with_other_files)}")
     if erased.running:
         _say(f"still running, so left: {', '.join(erased.running)}; ask again when they are over")
-    return _DAMAGE if erased.running else 0
+    if unreachable:
+        _say(f"{unreachable}; not all is erased: ask again when it can be reached", to=sys.stderr)
+    return _DAMAGE if erased.running or unreachable else 0
 
 
 @asynccontextmanager

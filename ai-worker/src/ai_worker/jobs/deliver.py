@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import structlog
 from arq import Retry
 
 from ai_worker.jobs import deliveries
+from ai_worker.jobs.archive import record_body
 from ai_worker.jobs.deliveries import Delivery
 from ai_worker.jobs.desk import Desk
 from ai_worker.jobs.locks import Busy, alone
 from ai_worker.jobs.webhook import Answer, Webhook, post
-from ai_worker.jobs.write_record import FILE
 from callbus import keys
 from callbus.errors import BusUnavailable
 
@@ -63,7 +61,7 @@ async def deliver(ctx: dict[str, Any], call_id: str, content: str = "", again: s
 
 async def _deliver(desk: Desk, webhook: Webhook, call_id: str, content: str, again: str) -> None:
     assert desk.http is not None
-    body = await asyncio.to_thread(_read, desk.calls_dir / call_id / FILE)
+    body = await record_body(desk, call_id)
     if body is None:
         log.info("nothing to deliver: the record is gone")
         await deliveries.drop(desk.broker, call_id)
@@ -77,20 +75,23 @@ async def _deliver(desk: Desk, webhook: Webhook, call_id: str, content: str, aga
         known = Delivery(current, again=again or (known.again if known else ""), first_at=time.time())
     elif known.state != "trying":
         return
-    known = await deliveries.note(desk.broker, call_id, replace(known, tries=known.tries + 1))
+    known = await deliveries.note(desk.broker, call_id, replace(known, tries=known.tries + 1, url=webhook.shown_url))
     answer = await post(desk.http, webhook, body, idempotency_key=idempotency_key(call_id, current))
     known = replace(known, status=str(answer.status or ""), reason=answer.reason)
     if answer.verdict == "taken":
         await deliveries.note(desk.broker, call_id, replace(known, state="delivered"))
+        desk.metrics.deliveries.labels("delivered").inc()
         log.info("record delivered", status=answer.status, tries=known.tries)
         return
     pause_s = _pause_s(webhook, known, answer)
     if pause_s is None:
         reason = f"{answer.reason}: {answer.words}" if answer.words else answer.reason
         await deliveries.note(desk.broker, call_id, replace(known, state="dead", reason=reason))
+        desk.metrics.deliveries.labels("dead").inc()
         log.error("record not delivered: it is a dead letter now", tries=known.tries, reason=answer.reason)
         return
     await deliveries.note(desk.broker, call_id, known)
+    desk.metrics.deliveries.labels("retried").inc()
     log.warning("record not delivered yet", tries=known.tries, retry_in_s=round(pause_s, 1), reason=answer.reason)
     raise Retry(defer=pause_s)
 
@@ -101,10 +102,3 @@ def _pause_s(webhook: Webhook, delivery: Delivery, answer: Answer) -> float | No
     if answer.verdict == "refused" or left_s <= 0 or answer.retry_after_s > left_s:
         return None
     return max(answer.retry_after_s, min(left_s, webhook.pause_s(delivery.tries)), 0.01)
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None

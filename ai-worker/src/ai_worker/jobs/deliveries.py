@@ -23,7 +23,8 @@ RESOURCE, REPLAY = "delivery", "replay"
 class Delivery:
     """The delivery of one content. `digest` is the content's SHA-256, `again` the replay that it belongs to.
 
-    Times are epoch seconds; `at` is the last change's. `status` is the last answer's, "" if there was none.
+    Times are epoch seconds; `at` is the last change's. `status` is the last answer's, "" if there was none. `url` is
+    where the last try went, as it may be shown (see Webhook.shown_url).
     """
 
     digest: str
@@ -34,6 +35,7 @@ class Delivery:
     tries: int = 0
     status: str = ""
     reason: str = ""
+    url: str = ""
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> Self | None:
@@ -49,6 +51,7 @@ class Delivery:
             tries=int(fields.get("tries", 0)),
             status=fields.get("status", ""),
             reason=fields.get("reason", ""),
+            url=fields.get("url", ""),
         )
 
 

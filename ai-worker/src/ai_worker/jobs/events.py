@@ -1,4 +1,4 @@
-"""Reads `calls:events` for what comes after a call, and has the record written again with it."""
+"""Reads `calls:events`: what comes after a call, and its end where no worker asked for a record, is written down."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from ai_worker.jobs import deliveries
 from ai_worker.jobs.additions import keep_aftercall
 from ai_worker.jobs.queue import JobQueue
 from ai_worker.jobs.record import AfterCall
-from callbus import keys
+from ai_worker.jobs.unserved import was_unserved
+from callbus import calls, keys
 from callbus.broker import Broker, StreamEntry
 from callbus.calls import LifecycleEvent
 from callbus.errors import BadCallId, BusUnavailable
@@ -107,6 +108,10 @@ class EventReader:
             await self._queue.record_again(call_id, entry_id)
         elif (event.resource, event.event) == (deliveries.RESOURCE, deliveries.REPLAY):
             await deliveries.replay(self._queue, event.call_id)
+        elif event.resource == "call" or (event.resource, event.event) == ("media", "ended"):
+            call_id = keys.clean_call_id(event.call_id)
+            if was_unserved(await calls.get(self._broker, call_id)):
+                await self._queue.record_again(call_id, entry_id)
 
     async def _make_group(self) -> None:
         try:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import structlog
+from pydantic import BaseModel, ValidationError
 
-from ai_worker.jobs.desk import WRITING, Desk
+from ai_worker.jobs.desk import STORING, WRITING, Desk
 from ai_worker.jobs.erase import call_folders, erase_folder, erase_keys, last_touched
 from ai_worker.jobs.locks import Busy, alone
 from ai_worker.jobs.write_record import read_record
 from callbus import calls, keys
 from callbus.broker import Broker
+from callbus.bucket import RECORD, Bucket, Stored
+from callbus.bucket_records import BucketRecords
+from callbus.errors import BucketUnavailable
 
 SHORTEST_NUMBER = 4
 _DAY_S = 24 * 3600
@@ -46,12 +51,16 @@ def digits(number: str) -> str:
     return found
 
 
-async def forget(broker: Broker, calls_dir: Path, number: str) -> Erased:
-    """Erase the calls of the person with this number. Raises ValueError, BusUnavailable and OSError."""
-    wanted, erased = digits(number), Erased()
-    for call_id in sorted(await asyncio.to_thread(_on_disk, calls_dir, wanted) | await _in_redis(broker, wanted)):
-        await _erase(broker, calls_dir, call_id, erased)
-    return erased
+async def forget(broker: Broker, calls_dir: Path, bucket: Bucket | None, number: str, erased: Erased) -> None:
+    """Erase the calls of the person with this number. Raises ValueError, BusUnavailable and OSError.
+
+    A BucketUnavailable among them leaves the calls that are not in `erased` to be found again.
+    """
+    wanted = digits(number)
+    stored = await _in_bucket(bucket, wanted) if bucket else set()
+    here = await asyncio.to_thread(_on_disk, calls_dir, wanted)
+    for call_id in sorted(here | stored | await _in_redis(broker, wanted)):
+        await _erase(broker, calls_dir, bucket, call_id, erased, recorded=call_id in stored)
 
 
 async def retention(ctx: dict[str, Any]) -> None:
@@ -60,21 +69,37 @@ async def retention(ctx: dict[str, Any]) -> None:
     if not desk.retention_days:
         return
     before, erased = time.time() - desk.retention_days * _DAY_S, Erased()
-    for call_id in await asyncio.to_thread(_older, desk.calls_dir, before):
-        await _erase(desk.broker, desk.calls_dir, call_id, erased)
+    bucket, stored = desk.bucket, set[str]()
+    try:
+        stored = await _older_stored(desk, before)
+    except BucketUnavailable as error:
+        bucket = None
+        log.warning("old calls in the bucket can't be erased now", reason=str(error))
+    for call_id in sorted(stored.union(await asyncio.to_thread(_older, desk.calls_dir, before))):
+        await _erase(desk.broker, desk.calls_dir, bucket, call_id, erased, recorded=call_id in stored)
+    desk.metrics.erased.inc(len(erased.calls))
     if erased.calls or erased.running:
         log.info("old calls erased", calls=len(erased.calls), left_running=erased.running)
     if erased.with_other_files:
         log.warning("files that are not a call's were left in their folders", left=erased.with_other_files)
 
 
-async def _erase(broker: Broker, calls_dir: Path, call_id: str, erased: Erased) -> None:
+async def _erase(
+    broker: Broker, calls_dir: Path, bucket: Bucket | None, call_id: str, erased: Erased, *, recorded: bool
+) -> None:
     folder = calls_dir / call_id
     try:
-        async with alone(broker, call_id, WRITING, longest_s=_LOCK_S, patience_s=_PATIENCE_S):
-            if _is_running(await calls.get(broker, call_id), recorded=read_record(folder) is not None):
+        async with (
+            alone(broker, call_id, STORING, longest_s=_LOCK_S, patience_s=_PATIENCE_S),
+            alone(broker, call_id, WRITING, longest_s=_LOCK_S, patience_s=_PATIENCE_S),
+        ):
+            recorded = recorded or read_record(folder) is not None
+            if _is_running(await calls.get(broker, call_id), recorded=recorded):
                 erased.running.append(call_id)
                 return
+            if bucket is not None:
+                # First: while the folder is there, a run that was lost finds a recording whose record isn't stored yet.
+                await _delete(bucket, call_id)
             if not await asyncio.to_thread(erase_folder, folder):
                 erased.with_other_files.append(call_id)
             await erase_keys(broker, call_id)
@@ -82,6 +107,14 @@ async def _erase(broker: Broker, calls_dir: Path, call_id: str, erased: Erased) 
         erased.running.append(call_id)
         return
     erased.calls.append(call_id)
+
+
+async def _delete(bucket: Bucket, call_id: str) -> None:
+    try:
+        async with asyncio.timeout(_LOCK_S / 2):
+            await bucket.delete(call_id)
+    except TimeoutError as error:
+        raise BucketUnavailable(f"the bucket {bucket.url} does not answer in time") from error
 
 
 def _is_running(call: dict[str, str], *, recorded: bool) -> bool:
@@ -117,6 +150,58 @@ async def _in_redis(broker: Broker, wanted: str) -> set[str]:
                     found.add(call_id[1])
         if int(cursor) == 0:
             return found
+
+
+class _Parties(BaseModel):
+    direction: str | None = None
+    from_number: str | None = None
+    to_number: str | None = None
+
+
+def _parties(_call_id: str, body: bytes | None) -> _Parties | None:
+    try:
+        return _Parties.model_validate_json(body or b"")
+    except ValidationError:
+        return None
+
+
+async def _in_bucket(bucket: Bucket, wanted: str) -> set[str]:
+    records = BucketRecords(bucket, _parties)
+    await records.read(await bucket.listing())
+    return {
+        call_id
+        for call_id, record in records.known.items()
+        if record and _theirs(wanted, record.direction, record.from_number, record.to_number)
+    }
+
+
+class _Times(BaseModel):
+    times: dict[str, float]
+
+
+def over_at(_call_id: str, body: bytes | None) -> float | None:
+    """When the call of this record was over (epoch s); None when the record doesn't say."""
+    try:
+        return max(_Times.model_validate_json(body or b"").times.values(), default=None)
+    except ValidationError:
+        return None
+
+
+async def _older_stored(desk: Desk, before: float) -> set[str]:
+    if desk.bucket is None or desk.over_at is None:
+        return set()
+    listing = await desk.bucket.listing()
+    # What was stored before that moment was over by then, and a recording without a record says no more.
+    found = {call_id for call_id, files in listing.items() if _last_stored(files) < before}
+    undecided = {call_id: files for call_id, files in listing.items() if call_id not in found and RECORD in files}
+    with suppress(TimeoutError):  # the next run goes on reading
+        async with asyncio.timeout(desk.timeout_s / 2):
+            await desk.over_at.read(undecided)
+    return found | {call_id for call_id, at in desk.over_at.known.items() if at is not None and at < before}
+
+
+def _last_stored(files: dict[str, Stored]) -> float:
+    return max(stored.modified for stored in files.values())
 
 
 def _older(calls_dir: Path, before: float) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,15 +15,20 @@ from arq.cron import cron
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
-from ai_worker.jobs import commands, deliver, queue, summarise, write_record
+from ai_worker.jobs import commands, deliver, queue, store, summarise, write_record
 from ai_worker.jobs.desk import Desk
 from ai_worker.jobs.events import EventReader
-from ai_worker.jobs.forget import retention
+from ai_worker.jobs.forget import over_at, retention
+from ai_worker.jobs.metrics import Counted
+from ai_worker.jobs.prices import Prices
 from ai_worker.jobs.settings import JobsSettings
+from ai_worker.jobs.web import serving
 from ai_worker.jobs.webhook import Webhook
 from callbus import keys, process, registry, telemetry
-from callbus.broker import Broker, connect
-from callbus.errors import BusUnavailable
+from callbus.broker import connect
+from callbus.bucket import Bucket
+from callbus.bucket_records import BucketRecords
+from callbus.errors import BadYaml, BusUnavailable
 from callbus.settings import fail, load
 
 SERVICE = "ai-jobs"
@@ -57,20 +62,25 @@ def main() -> None:
         settings.calls_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         fail(SERVICE, f"setting CALLS_DIR is wrong: {error}; set it to a folder that can be written to")
-    process.run(lambda: serve(settings))
+    try:
+        prices = Prices.read(settings.prices_file) if settings.prices_file else None
+    except BadYaml as error:
+        fail(SERVICE, *(f"setting PRICES_FILE is wrong: {problem}" for problem in error.problems))
+    process.run(lambda: serve(settings, prices))
 
 
-async def serve(settings: JobsSettings) -> None:
+async def serve(settings: JobsSettings, prices: Prices | None) -> None:
     """Run jobs until SIGTERM or SIGINT."""
     stop = process.stop_signal()
     service_id = registry.new_service_id()
     health = _Health()
-    async with _desk(settings) as desk:
+    async with _desk(settings, prices) as desk:
+        stop_web = _serve_web(settings, desk, health)
         broker = desk.broker
         assert desk.queue is not None
         reader = EventReader(broker, desk.queue, service_id)
         watching = [
-            asyncio.create_task(_count_queue(broker, health)),
+            asyncio.create_task(_count_queue(desk, health)),
             asyncio.create_task(registry.keep_beating(broker, KIND, service_id, lambda: asdict(health))),
             asyncio.create_task(reader.run()),
         ]
@@ -81,6 +91,7 @@ async def serve(settings: JobsSettings) -> None:
                 "ready for jobs",
                 service_id=service_id,
                 calls_dir=str(settings.calls_dir),
+                bucket=settings.calls_bucket,
                 delivers=desk.webhook is not None,
                 summarises=desk.scribe is not None,
             )
@@ -98,6 +109,7 @@ async def serve(settings: JobsSettings) -> None:
             with suppress(BusUnavailable):
                 await reader.leave()
                 await registry.leave(broker, KIND, service_id)
+            stop_web.close()
         for end in ends:
             if isinstance(end, Exception):
                 raise end
@@ -105,7 +117,7 @@ async def serve(settings: JobsSettings) -> None:
 
 
 @asynccontextmanager
-async def _desk(settings: JobsSettings) -> AsyncIterator[Desk]:
+async def _desk(settings: JobsSettings, prices: Prices | None) -> AsyncIterator[Desk]:
     async with AsyncExitStack() as stack:
         broker = await stack.enter_async_context(connect(settings.redis_url))
         jobs = queue.JobQueue(settings.redis_url)
@@ -123,16 +135,43 @@ async def _desk(settings: JobsSettings) -> AsyncIterator[Desk]:
         scribe = summarise.scribe_of(settings)
         if scribe:
             stack.push_async_callback(scribe.aclose)
+        bucket = Bucket.of(settings)
         yield Desk(
-            broker, settings.calls_dir, settings.jobs_timeout_s, jobs, webhook, http, scribe, settings.retention_days
+            broker,
+            settings.calls_dir,
+            settings.jobs_timeout_s,
+            jobs,
+            webhook,
+            http,
+            scribe,
+            settings.retention_days,
+            bucket,
+            settings.calls_bucket_after_s,
+            BucketRecords(bucket, over_at) if bucket else None,
+            prices,
         )
 
 
-async def _count_queue(broker: Broker, health: _Health) -> None:
+def _serve_web(settings: JobsSettings, desk: Desk, health: _Health) -> ExitStack:
+    """Its `close` ends it."""
+    stack = ExitStack()
+    if settings.jobs_port:
+        try:
+            stack.enter_context(serving("0.0.0.0", settings.jobs_port, desk.metrics.registry, lambda: health.ready))
+        except OSError as error:
+            fail(SERVICE, f"setting JOBS_PORT is wrong: {error}; set it to a free port, or to 0")
+    return stack
+
+
+async def _count_queue(desk: Desk, health: _Health) -> None:
+    broker, metrics = desk.broker, desk.metrics
     while True:
         try:
             health.queued = await broker.execute("ZCARD", queue.QUEUE)
             health.dead_letters = await broker.execute("ZCARD", keys.DEAD_LETTERS)
+            metrics.queued.set(health.queued)
+            metrics.dead_letters.set(health.dead_letters)
+            metrics.overdue.set(await queue.overdue_s(broker))
             health.ready = True
         except BusUnavailable:
             health.ready = False
@@ -142,29 +181,20 @@ async def _count_queue(broker: Broker, health: _Health) -> None:
 async def _work(settings: JobsSettings, desk: Desk, stop: asyncio.Event) -> None:
     """Run arq's worker until `stop`. Raises what redis-py raises when Redis is away."""
     redis: Any = queue.connect(settings.redis_url)
+    counted = desk.metrics.counted
     worker = Worker(
         [
-            func(write_record.write_record, name=queue.RECORD, max_tries=write_record.MAX_TRIES),
+            func(counted(queue.RECORD, write_record.write_record), name=queue.RECORD, max_tries=write_record.MAX_TRIES),
             func(
-                deliver.deliver,
+                counted(queue.DELIVER, deliver.deliver),
                 name=queue.DELIVER,
                 max_tries=deliver.MAX_TRIES,
                 timeout=settings.calls_webhook_timeout_s + deliver.MARGIN_S,
             ),
-            func(summarise.summarise, name=queue.SUMMARISE, max_tries=summarise.MAX_TRIES),
+            func(counted(queue.SUMMARISE, summarise.summarise), name=queue.SUMMARISE, max_tries=summarise.MAX_TRIES),
+            func(counted(queue.STORE, store.store), name=queue.STORE, max_tries=store.MAX_TRIES),
         ],
-        cron_jobs=[
-            cron(
-                retention,
-                name="retention",
-                minute=_RETENTION_MINUTE,
-                run_at_startup=True,
-                timeout=settings.jobs_timeout_s,
-                max_tries=1,
-            )
-        ]
-        if settings.retention_days
-        else [],
+        cron_jobs=_by_the_clock(settings, counted),
         queue_name=queue.QUEUE,
         redis_pool=redis,
         handle_signals=False,
@@ -195,6 +225,26 @@ async def _work(settings: JobsSettings, desk: Desk, stop: asyncio.Event) -> None
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
         await redis.aclose(close_connection_pool=True)
+
+
+def _by_the_clock(settings: JobsSettings, counted: Counted) -> list[Any]:
+    """What happens now and then, once however many ai-jobs there are."""
+    jobs = []
+    if settings.retention_days:
+        jobs.append((retention, "retention", {_RETENTION_MINUTE}))
+    if settings.calls_bucket:
+        jobs.append((store.sweep, "sweep", set(store.SWEEP_MINUTES)))
+    return [
+        cron(
+            counted(name, job),
+            name=name,
+            minute=minutes,
+            run_at_startup=True,
+            timeout=settings.jobs_timeout_s,
+            max_tries=1,
+        )
+        for job, name, minutes in jobs
+    ]
 
 
 async def _name_the_call(ctx: dict[str, Any]) -> None:

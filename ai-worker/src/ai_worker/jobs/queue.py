@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -15,21 +16,23 @@ from redis.exceptions import ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from callbus import keys
+from callbus.broker import Broker
 from callbus.errors import BusUnavailable
 
 QUEUE = "arq:queue"
 RECORD = "write_record"
 DELIVER = "deliver"
 SUMMARISE = "summarise"
+STORE = "store"
 REDIS_AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError, asyncio.TimeoutError)
 
 _RECORD_DELAY_S = 1.0
 """The streamer closes the recording's last part moments after the conversation is over."""
-_RECORD_ID, _DELIVER_ID, _SUMMARISE_ID = "record:", "deliver:", "summary:"
+_RECORD_ID, _DELIVER_ID, _SUMMARISE_ID, _STORE_ID = "record:", "deliver:", "summary:", "store:"
 _MORE = "#"
 """Begins what tells two jobs for one call apart: no call's id has it."""
 _DELIVERY_EXPIRES = timedelta(days=60)
-"""A delivery that nobody ran for so long is lost."""
+"""A delivery that nobody ran for so long is lost; files that were to be stored are found again by the sweep."""
 _TIMEOUT_S = 5.0
 
 
@@ -62,10 +65,17 @@ def record_job_id(call_id: str) -> str:
 
 def call_of(job_id: str) -> str:
     """The call that a job is about, for its logs; "" for a job about none."""
-    for begin in (_RECORD_ID, _DELIVER_ID, _SUMMARISE_ID):
+    for begin in (_RECORD_ID, _DELIVER_ID, _SUMMARISE_ID, _STORE_ID):
         if job_id.startswith(begin):
             return job_id.removeprefix(begin).partition(_MORE)[0]
     return ""
+
+
+async def overdue_s(broker: Broker) -> float:
+    """How long ago (s) the first job of the queue was due; 0.0 while none is. Raises BusUnavailable."""
+    first = await broker.execute("ZRANGE", QUEUE, 0, 0)
+    score = await broker.execute("ZSCORE", QUEUE, first[0]) if first else None
+    return max(0.0, time.time() - float(score) / 1000) if score else 0.0
 
 
 class JobQueue:
@@ -83,13 +93,24 @@ class JobQueue:
         await self._ask(RECORD, call_id, _job_id=record_job_id(keys.clean_call_id(call_id)), _defer_by=_RECORD_DELAY_S)
 
     async def record_again(self, call_id: str, why: str) -> None:
-        """Have the record written again because of something that came after it; for a call without one, nothing.
+        """Have the record written again because of something that came after it; for a call without one, nothing,
+        unless it ended without a worker: then this makes it.
 
         A job of its own, once for each `why`: one that runs just now may have looked already. Raises BusUnavailable,
         and BadCallId.
         """
         job_id = record_job_id(keys.clean_call_id(call_id)) + _MORE + why
         await self._ask(RECORD, call_id, True, _job_id=job_id, _defer_by=_RECORD_DELAY_S)
+
+    async def record_later(self, call_id: str, late: bool, *, after_s: float) -> None:
+        """Go on with a record that could not be written for as long as one job tries. Raises BusUnavailable."""
+        job_id = f"{record_job_id(keys.clean_call_id(call_id))}{_MORE}later-{secrets.token_hex(4)}"
+        await self._ask(RECORD, call_id, late, _job_id=job_id, _defer_by=after_s)
+
+    async def store(self, call_id: str, content: str = "", *, after_s: float = 0) -> None:
+        """Have the call's files moved to the bucket; `content` names them. Raises BusUnavailable, and BadCallId."""
+        job_id = f"{_STORE_ID}{keys.clean_call_id(call_id)}{_MORE}{content[:32]}"
+        await self._ask(STORE, call_id, _job_id=job_id, _defer_by=after_s, _expires=_DELIVERY_EXPIRES)
 
     async def summarise(self, call_id: str, conversation: str) -> None:
         """Have the call summarised; `conversation` names what was said. Raises BusUnavailable, and BadCallId."""

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from ai_worker.jobs import unserved
+from ai_worker.jobs.costs import Costs, summed
+from ai_worker.jobs.prices import Prices
 from ai_worker.jobs.recording import Recording
 from callbus import transcript as tr
 
@@ -59,6 +62,8 @@ class ToolCall(BaseModel):
     asked_at: float
     done_at: float | None = None
     result: str | None = None
+    failed: bool = False
+    """What it was said to do turned out to be impossible."""
 
 
 class Note(BaseModel):
@@ -134,6 +139,8 @@ class CallRecord(BaseModel):
     caller_wish: str | None = None
     """What the caller wanted, in a few words, by the same model."""
     aftercall: list[AfterCall] = Field(default_factory=list)
+    costs: Costs | None = None
+    """What the providers' requests used, the summary's too; null in records from before that was counted."""
 
 
 def build_record(
@@ -143,6 +150,7 @@ def build_record(
     *,
     recording: Recording | None = None,
     unreadable: Iterable[str] = (),
+    prices: Prices | None = None,
 ) -> CallRecord:
     """The record, from the call's hash and its transcript."""
     story = _Story()
@@ -150,6 +158,9 @@ def build_record(
         story.add(entry)
     times = {name: time for name, value in call.items() if name in _TIMES and (time := _number(value)) is not None}
     outcome = story.finished.outcome if story.finished else call.get("outcome")
+    reason = story.finished.reason if story.finished else None
+    if outcome is None and not story.claims and unserved.was_unserved(call):
+        outcome, reason = unserved.OUTCOME, unserved.REASON
     begun = times.get("media_at")
     over = times.get("media_ended_at") or (story.finished.at if story.finished else times.get("finished_at"))
     return CallRecord(
@@ -161,7 +172,7 @@ def build_record(
         times=dict(sorted(times.items(), key=lambda named: named[1])),
         duration_s=round(over - begun, 3) if begun is not None and over is not None else None,
         outcome=outcome,
-        reason=story.finished.reason if story.finished else None,
+        reason=reason,
         ended_by=_ended_by(outcome, story),
         amd=call.get("amd"),
         machine=story.machine,
@@ -169,6 +180,7 @@ def build_record(
         turns=story.turns,
         recording=recording,
         unreadable=list(unreadable),
+        costs=summed(story.used, prices),
     )
 
 
@@ -214,6 +226,7 @@ class _Story:
         self.finished: tr.Finished | None = None
         self.machine: str | None = None
         self.actions: dict[str, Action] = {}
+        self.used: list[tr.Used] = []
         self._numbered: dict[int, Turn] = {}
         self._sentences: dict[str, BotSentence] = {}
         self._tools: dict[str, ToolCall] = {}
@@ -254,11 +267,13 @@ class _Story:
                 self._of(entry.turn).tools.append(tool)
             case tr.ToolUsed():
                 if (used := self._tools.get(entry.tool_call_id)) is not None:
-                    used.done_at, used.result = entry.at, entry.result
+                    used.done_at, used.result, used.failed = entry.at, entry.result, entry.state == "failed"
             case tr.MachineHeard():
                 self.machine = entry.sign
             case tr.Noted():
                 self._now().notes.append(Note(at=entry.at, note=entry.note))
+            case tr.Used():
+                self.used.append(entry)
             case tr.Finished():
                 self.finished = entry
 

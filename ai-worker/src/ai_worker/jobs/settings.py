@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from callbus.settings import ServiceSettings
+from callbus.bucket_settings import BucketSettings
 
 
-class JobsSettings(ServiceSettings):
+class JobsSettings(BucketSettings):
     """See .env.example."""
 
     calls_dir: Path = Field(
@@ -20,6 +20,14 @@ class JobsSettings(ServiceSettings):
     )
     retention_days: int = Field(
         0, ge=0, le=36_500, description="Days after which a call's record and recording are deleted; 0: never"
+    )
+
+    calls_bucket_after_s: float = Field(
+        30,
+        ge=0,
+        le=86_400,
+        description="Seconds from a record to its files' move to the bucket: a summary, and a caller who comes back, "
+        "find them in CALLS_DIR",
     )
 
     calls_webhook_url: str | None = Field(None, description="Where each call's record is posted to (http or https)")
@@ -41,6 +49,13 @@ class JobsSettings(ServiceSettings):
     openai_base_url: str = Field("https://api.openai.com/v1", description="Any server that speaks OpenAI's API")
     openai_llm_model: str = Field("gpt-4o-mini", description="Chat model")
 
+    prices_file: Path | None = Field(
+        None, description="YAML file of what the providers charge (docs/jobs.md); without it, records tell usage alone"
+    )
+
+    jobs_port: int = Field(
+        0, ge=0, le=65535, description="Port on which ai-jobs serves /metrics and /health; 0: not at all"
+    )
     jobs_concurrency: int = Field(4, ge=1, le=64, description="Jobs that run at the same time")
     jobs_timeout_s: float = Field(
         60,

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import asdict
 from typing import Any
 
 import structlog
 from arq import Retry
 
 from ai_worker.jobs.additions import stored_summary
+from ai_worker.jobs.archive import find_record
 from ai_worker.jobs.desk import WRITING, Desk
 from ai_worker.jobs.locks import alone
 from ai_worker.jobs.record import CallRecord
 from ai_worker.jobs.settings import JobsSettings
 from ai_worker.jobs.summary import LlmScribe, conversation_digest
-from ai_worker.jobs.write_record import read_record
 from ai_worker.providers.attempts import Link
 from ai_worker.providers.base import LanguageModel, ProviderError
 from ai_worker.providers.chain import LlmChain
-from ai_worker.providers.openai_chat import OpenAiChat
-from callbus import keys
+from ai_worker.providers.usage import Usage
+from callbus import keys, transcript
+from callbus.broker import xadd
 from callbus.errors import BusUnavailable
 
 MAX_TRIES = 5
@@ -33,6 +36,11 @@ log = structlog.get_logger()
 
 def scribe_of(settings: JobsSettings) -> LlmScribe | None:
     """The configured language models as one that writes summaries; None when there are only local ones."""
+    if not settings.summary_providers:
+        return None
+    # A third of the process' time to start, which most don't need.
+    from ai_worker.providers.openai_chat import OpenAiChat
+
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
     links: list[Link[LanguageModel]] = [
         Link(
@@ -47,10 +55,11 @@ def scribe_of(settings: JobsSettings) -> LlmScribe | None:
                 between_tokens_timeout=_FIRST_TOKEN_S,
                 keep_warm=False,
             ),
+            model=settings.openai_llm_model,
         )
         for kind in settings.summary_providers
     ]
-    return LlmScribe(LlmChain(links, deadline=_FIRST_TOKEN_S)) if links else None
+    return LlmScribe(LlmChain(links, deadline=_FIRST_TOKEN_S))
 
 
 async def summarise(ctx: dict[str, Any], call_id: str) -> None:
@@ -62,7 +71,7 @@ async def summarise(ctx: dict[str, Any], call_id: str) -> None:
     pause_s = _FIRST_PAUSE_S * 2 ** (job_try - 1)
     try:
         async with asyncio.timeout(desk.timeout_s):
-            record = await asyncio.to_thread(read_record, desk.calls_dir / keys.clean_call_id(call_id))
+            record = await find_record(desk, keys.clean_call_id(call_id))
             if record is None:
                 return
             stored = await stored_summary(desk.broker, call_id)
@@ -82,10 +91,23 @@ async def summarise(ctx: dict[str, Any], call_id: str) -> None:
 
 async def _keep(desk: Desk, call_id: str, record: CallRecord) -> None:
     assert desk.scribe is not None
-    summary = await desk.scribe.write(record)
+    used: list[Usage] = []
+    try:
+        summary = await desk.scribe.write(record, used.append)
+    finally:
+        await _note(desk, call_id, used)
     async with alone(desk.broker, call_id, WRITING, longest_s=_LOCK_S, patience_s=_LOCK_S):
         # A call that was erased meanwhile stays erased.
-        if await asyncio.to_thread(read_record, desk.calls_dir / call_id) is None:
+        if await find_record(desk, call_id) is None:
             return
         await desk.broker.execute("SET", keys.summary(call_id), summary.model_dump_json(), "EX", keys.CALL_TTL_S)
     log.info("call summarised", labels=summary.labels)
+
+
+async def _note(desk: Desk, call_id: str, used: list[Usage]) -> None:
+    now, stream = time.time(), keys.transcript(call_id)
+    entries = [transcript.Used(now, 0, **{**asdict(usage), "seam": "summary"}) for usage in used]
+    # A transcript that was erased, or is forgotten, does not come back.
+    commands = [xadd(stream, transcript.encode(e), maxlen=keys.TRANSCRIPT_MAXLEN, create=False) for e in entries]
+    if commands:
+        await desk.broker.pipeline(commands)

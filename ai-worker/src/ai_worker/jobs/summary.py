@@ -9,7 +9,9 @@ from typing import Any, Final, Protocol
 from pydantic import BaseModel, ValidationError
 
 from ai_worker.jobs.record import CallRecord
-from ai_worker.providers.base import ChatMessage, LanguageModel, TextDelta
+from ai_worker.providers.attempts import Report
+from ai_worker.providers.base import ChatMessage, TextDelta
+from ai_worker.providers.chain import LlmChain
 
 LABELS: Final[dict[str, str]] = {
     "answered": "the caller got what they called for",
@@ -49,8 +51,11 @@ class Summary(BaseModel):
 class Scribe(Protocol):
     """Writes summaries."""
 
-    async def write(self, record: CallRecord) -> Summary:
-        """Raises ProviderError, and ValueError for an answer that is no summary."""
+    async def write(self, record: CallRecord, report: Report) -> Summary:
+        """`report` is told what was used, also before an error.
+
+        Raises ProviderError, and ValueError for an answer that is no summary.
+        """
         ...
 
     async def aclose(self) -> None: ...
@@ -59,11 +64,12 @@ class Scribe(Protocol):
 class LlmScribe:
     """A Scribe that asks a language model."""
 
-    def __init__(self, llm: LanguageModel) -> None:
+    def __init__(self, llm: LlmChain) -> None:
         self._llm = llm
 
-    async def write(self, record: CallRecord) -> Summary:
-        pieces = [piece.text async for piece in self._llm.stream(messages(record)) if isinstance(piece, TextDelta)]
+    async def write(self, record: CallRecord, report: Report) -> Summary:
+        llm = self._llm.reporting(report)
+        pieces = [piece.text async for piece in llm.stream(messages(record)) if isinstance(piece, TextDelta)]
         return parse("".join(pieces), of=conversation_digest(record))
 
     async def aclose(self) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal, cast
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
@@ -32,6 +33,12 @@ class Webhook:
     timeout_s: float = 10.0
     window_s: float = 24 * 3600.0
     first_retry_s: float = 5.0
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without what may be secret in it: a user, a password, the query."""
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
     def pause_s(self, tries: int) -> float:
         """How long to wait after so many tries: twice as long after each, half of it at random."""

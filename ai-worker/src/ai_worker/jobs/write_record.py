@@ -15,16 +15,19 @@ import structlog
 from arq import Retry
 from pydantic import BaseModel, ValidationError
 
-from ai_worker.jobs.additions import Additions, with_additions
+from ai_worker.jobs.additions import Additions, keep_longer, with_additions
+from ai_worker.jobs.archive import bring_back
 from ai_worker.jobs.desk import WRITING, Desk
 from ai_worker.jobs.files import remove_leftovers, replacing
 from ai_worker.jobs.locks import alone
+from ai_worker.jobs.prices import Prices
 from ai_worker.jobs.record import CallRecord, build_record
 from ai_worker.jobs.recording import Recording, join, remove_parts
 from ai_worker.jobs.summary import conversation_digest, worth_it
+from ai_worker.jobs.unserved import was_unserved
 from callbus import calls, keys, transcript
 from callbus.broker import Broker
-from callbus.errors import BadMessage, BusUnavailable
+from callbus.errors import BadMessage, BucketUnavailable, BusUnavailable
 
 FILE = "call.json"
 MAX_TRIES = 8
@@ -34,6 +37,8 @@ WEBHOOK_TRIES = 2
 """And so many (3 s) on waiting for Ringover's word on the call's end, which comes by itself."""
 SETTLE_S = 1.0
 """The streamer says that the media is over, then closes the recording's last part."""
+BUCKET_WAIT_S = 600.0
+"""When the tries are spent because the bucket is away, a job of its own goes on after this long."""
 SUMMARY_WAIT_S = 60.0
 """A record whose summary is being written is delivered without it after this long."""
 _LOCK_MARGIN_S = 5.0
@@ -56,7 +61,8 @@ class _Written:
 async def write_record(ctx: dict[str, Any], call_id: str, late: bool = False) -> None:
     """arq job: write or rewrite what is kept of a call. Done again, it comes to the same.
 
-    `late` is for what came after the call: it changes a record, and does not make the first one.
+    `late` is for what came after the call: it changes a record, and does not make the first one, but for a call that
+    ended without a worker: nobody else asks for that one.
     """
     desk: Desk = ctx["desk"]
     job_try: int = ctx["job_try"]
@@ -72,6 +78,11 @@ async def write_record(ctx: dict[str, Any], call_id: str, late: bool = False) ->
                 await _write(desk, call_id, job_try, late=late)
     except (OSError, BusUnavailable) as error:  # a time-out is an OSError, too
         if job_try >= MAX_TRIES:
+            if isinstance(error, BucketUnavailable) and desk.queue is not None:
+                await keep_longer(desk.broker, call_id)
+                await desk.queue.record_later(call_id, late, after_s=BUCKET_WAIT_S)
+                log.warning("record not written yet", retry_in_s=BUCKET_WAIT_S, reason=str(error))
+                return
             raise
         reason = str(error) or type(error).__name__
         log.warning("record not written yet", job_try=job_try, retry_in_s=delay_s(job_try), reason=reason)
@@ -81,12 +92,15 @@ async def write_record(ctx: dict[str, Any], call_id: str, late: bool = False) ->
 async def _write(desk: Desk, call_id: str, job_try: int, *, late: bool) -> None:
     folder = desk.calls_dir / call_id
     call = await calls.get(desk.broker, call_id)
-    if late and "finished_at" not in call and not (folder / FILE).exists():
+    if desk.bucket is not None:
+        await bring_back(desk.bucket, folder, call)
+    unserved = was_unserved(call)
+    if late and not unserved and "finished_at" not in call and not (folder / FILE).exists():
         return  # not a call of ours, or one whose record is about to be written, with this in it
     on_the_line = call.get("media") == "connected"
     if job_try <= MEDIA_TRIES and (on_the_line or time.time() - float(call.get("media_ended_at", 0)) < SETTLE_S):
         raise Retry(defer=delay_s(job_try))
-    if job_try <= WEBHOOK_TRIES and call.get("state") in ("ringing", "answered") and not late:
+    if job_try <= WEBHOOK_TRIES and call.get("state") in ("ringing", "answered") and (unserved or not late):
         raise Retry(defer=delay_s(job_try))
     entries, unreadable = await _transcript(desk.broker, call_id)
     additions = await Additions.of(desk.broker, call_id)
@@ -104,11 +118,13 @@ async def _write(desk: Desk, call_id: str, job_try: int, *, late: bool) -> None:
             additions,
             complete=not on_the_line,
             stop=stop,
+            prices=desk.prices,
         )
     finally:
         stop.set()  # a thread can't be cancelled: it looks at this
     if written is None:
         log.warning("nothing is known of this call any more: no record written")
+        await _have_stored(desk, call_id, "")
         return
     record = written.record
     length = record.recording.duration_s if record.recording else 0
@@ -120,11 +136,17 @@ async def _go_on(desk: Desk, call_id: str, written: _Written) -> None:
     """Ask for what follows. Who is lost before does it all again."""
     if desk.queue is None:
         return
+    await _have_stored(desk, call_id, written.content)
     summarising = desk.scribe is not None and written.record.summary is None and worth_it(written.record)
     if summarising:
         await desk.queue.summarise(call_id, conversation_digest(written.record))
     if desk.webhook:
         await desk.queue.deliver(call_id, written.content, after_s=SUMMARY_WAIT_S if summarising else 0)
+
+
+async def _have_stored(desk: Desk, call_id: str, content: str) -> None:
+    if desk.queue is not None and desk.bucket is not None:
+        await desk.queue.store(call_id, content, after_s=desk.store_after_s)
 
 
 async def _transcript(broker: Broker, call_id: str) -> tuple[list[transcript.Entry], list[str]]:
@@ -155,6 +177,7 @@ def _write_files(
     *,
     complete: bool,
     stop: threading.Event,
+    prices: Prices | None,
 ) -> _Written | None:
     if not call and not entries and not folder.exists():
         return None
@@ -174,7 +197,7 @@ def _write_files(
         # What a late webhook wrote into the hash is no reason to forget the conversation.
         record = earlier.model_copy(update={"recording": recording})
     else:
-        record = build_record(call_id, call, entries, recording=recording, unreadable=unreadable)
+        record = build_record(call_id, call, entries, recording=recording, unreadable=unreadable, prices=prices)
     record = with_additions(record, additions, earlier)
     if stop.is_set():
         raise InterruptedError("the job was given up")

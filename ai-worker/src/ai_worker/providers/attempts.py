@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar, cast
 
 import structlog
 
 from ai_worker.providers.base import ProviderDenied, ProviderError, ProviderRefused, ProviderTimeout
 from ai_worker.providers.breaker import CircuitBreaker, Ticket
+from ai_worker.providers.usage import Amount, TellsUsage, Usage
 from ai_worker.settings import Seam
+from callbus import tracing
+from callbus.masking import mask_text
+
+if TYPE_CHECKING:
+    from callbus.otlp import Span
 
 Clock = Callable[[], float]
+Report: TypeAlias = Callable[[Usage], None]
+Note: TypeAlias = Callable[[str], None]
+LONGEST_ERROR = 200
 
 log = structlog.get_logger()
 
@@ -42,18 +51,40 @@ class Counts:
     failures: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Requests that this one failed: by an error, a refusal, or by being late."""
 
+    used: defaultdict[tuple[str, str, str, str, bool], float] = field(default_factory=lambda: defaultdict(float))
+    """What requests used: by seam, provider, model, unit, and whether the provider told."""
+
     def as_dict(self) -> dict[str, dict[str, dict[str, int]]]:
         """`{"switches": {"tts": {"elevenlabs-tts": 3}}, "failures": …}`."""
         return {"switches": _by_seam(self.switches), "failures": _by_seam(self.failures)}
 
 
+@dataclass(slots=True)
+class LastError:
+    """The newest failure of a provider, for people who look after it; `at` is epoch seconds."""
+
+    text: str = ""
+    at: float = 0.0
+
+    def note(self, error: ProviderError) -> None:
+        """Phone numbers in it are masked; the key was cut out where the error was made."""
+        self.text, self.at = mask_text(error.reason)[:LONGEST_ERROR], time.time()
+
+
 @dataclass(frozen=True, slots=True)
 class Link(Generic[P]):
-    """A provider in a chain; `kind` is its word in the settings, e.g. "openai"."""
+    """A provider in a chain; `kind` is its word in the settings, e.g. "openai", and `model` what it is set to use."""
 
     kind: str
     provider: P
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
+    model: str = ""
+    last_error: LastError = field(default_factory=LastError)
+
+    @property
+    def costs(self) -> bool:
+        """Whether its requests are somebody else's bill."""
+        return self.kind != "local"
 
 
 class Attempts(Generic[P]):
@@ -62,10 +93,20 @@ class Attempts(Generic[P]):
     Who is kept out by its breaker comes last, when nobody else is left: asking costs less than silence.
     """
 
-    def __init__(self, seam: Seam, links: Sequence[Link[P]], counts: Counts, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        seam: Seam,
+        links: Sequence[Link[P]],
+        counts: Counts,
+        clock: Clock = time.monotonic,
+        report: Report | None = None,
+        note: Note | None = None,
+    ) -> None:
         self.seam = seam
         self.counts = counts
         self.clock = clock
+        self.report = report
+        self.note = note
         self.failed: list[ProviderError] = []
         self._left = list(links)
 
@@ -89,6 +130,17 @@ class Attempts(Generic[P]):
         reasons = "; ".join(str(error) for error in self.failed)
         return ProviderError(self.seam, f"every provider failed: {reasons}", retryable=_any_retryable(self.failed))
 
+    def used(self, link: Link[P], used: Amount, *, told: bool) -> None:
+        """Count what a request used, and report it to whoever asked for these attempts."""
+        self.counts.used[self.seam, link.kind, link.model, used.unit, told] += used.amount
+        if self.report:
+            self.report(Usage(self.seam, link.kind, link.model, used.unit, used.amount, told))
+
+    def used_by_first(self, used: Amount) -> None:
+        """Count what the preferred provider was sent outside of an attempt."""
+        if self._left[0].costs:
+            self.used(self._left[0], used, told=False)
+
     def _next(self) -> tuple[Link[P], Ticket]:
         for link in self._left:
             if ticket := link.breaker.admit(self.clock()):
@@ -104,28 +156,50 @@ class Attempts(Generic[P]):
             to_provider=to.provider.name,
             reason=error.reason,
         )
+        if self.note:
+            # In words that the console knows for a fallback's: see its parts/notes.js.
+            reason = mask_text(error.reason)[:LONGEST_ERROR]
+            self.note(f"{self.seam}: {error.provider} failed ({reason}); {to.provider.name} took over")
 
 
 class Attempt(Generic[P]):
     """`with` it around the use of `provider`: a ProviderError stays inside, unless something was `begun`.
 
-    Set `begun` once a part of the answer was given out: from then on, nobody else can take over unheard.
+    Set `begun` once a part of the answer was given out: from then on, nobody else can take over unheard. `measured` is
+    what it used for all that we know, if the provider tells nothing.
     """
 
     def __init__(self, attempts: Attempts[P], link: Link[P], ticket: Ticket) -> None:
-        self.provider = link.provider
+        self._told: list[Amount] = []
+        self.provider = self._telling(link.provider)
         self.kind = link.kind
         self.begun = False
+        self.measured: Amount | None = None
         self._attempts = attempts
+        self._link = link
         self._breaker = link.breaker
         self._ticket = ticket
+        self._span: Span | None = None
 
     def __enter__(self) -> Attempt[P]:
+        # Not made the current one: another task may end a generator's attempt than the one that began it.
+        if parent := tracing.current():
+            about: tracing.Attributes = {
+                "provider": self.provider.name,
+                "model": self._link.model,
+                "fallback": bool(self._attempts.failed),
+            }
+            self._span = parent.child(f"{self._attempts.seam} {self.kind}", about)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
+        self._report_usage(error)
+        if self._span:
+            if error:
+                self._span.failed(error)
+            self._span.end()
         if isinstance(error, ProviderError):
             self._attempts.failed.append(error)
             self._failed(error)
@@ -158,7 +232,23 @@ class Attempt(Generic[P]):
     async def first_within(self, pieces: AsyncGenerator[T, None], awaited: str, seconds: float) -> T | None:
         """The first of `pieces`, or None if there is none; see `within`."""
         async with self.within(awaited, seconds):
-            return await anext(pieces, None)
+            piece = await anext(pieces, None)
+        if self._span and not self.begun:
+            self._span.set({"first_ms": round((self._span.now() - self._span.start) * 1000, 1)})
+        return piece
+
+    def _telling(self, provider: P) -> P:
+        asked: object = provider
+        return cast(P, asked.telling(self._told.extend)) if isinstance(asked, TellsUsage) else provider
+
+    def _report_usage(self, error: BaseException | None) -> None:
+        link, told = self._link, bool(self._told)
+        # Who fails at once, or refuses, is taken not to charge; who is late may.
+        free = isinstance(error, ProviderError) and not isinstance(error, ProviderTimeout) and not self.begun
+        if not link.costs or (free and not told):
+            return
+        for used in self._told or filter(None, [self.measured]):
+            self._attempts.used(link, used, told=told)
 
     def _succeeded(self) -> None:
         now = self._attempts.clock()
@@ -170,6 +260,7 @@ class Attempt(Generic[P]):
     def _failed(self, error: ProviderError) -> None:
         attempts, breaker, now = self._attempts, self._breaker, self._attempts.clock()
         attempts.counts.failures[attempts.seam, self.provider.name] += 1
+        self._link.last_error.note(error)
         already_out = breaker.out_for(now) > 0
         if isinstance(error, ProviderDenied):
             breaker.denied(self._ticket, now)

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 import structlog
 
-from ai_worker.providers.attempts import Attempts, Clock, Counts, Link
+from ai_worker.providers.attempts import Attempts, Clock, Counts, Link, Note, Report
 from ai_worker.providers.base import (
     ChatMessage,
     LanguageModel,
@@ -28,6 +28,7 @@ from ai_worker.providers.base import (
     ToolSpec,
     Transcript,
 )
+from ai_worker.providers.usage import Amount
 from ai_worker.providers.watched_live import WatchedLive
 from ai_worker.settings import Seam
 
@@ -55,12 +56,21 @@ class _Chain(Generic[P]):
     seam: Seam
 
     def __init__(
-        self, links: Sequence[Link[P]], *, deadline: float, counts: Counts | None = None, clock: Clock = time.monotonic
+        self,
+        links: Sequence[Link[P]],
+        *,
+        deadline: float,
+        counts: Counts | None = None,
+        clock: Clock = time.monotonic,
+        report: Report | None = None,
+        note: Note | None = None,
     ) -> None:
         self._links = tuple(links)
         self._deadline = deadline
         self._counts = Counts() if counts is None else counts
         self._clock = clock
+        self._report = report
+        self._note = note
 
     @property
     def name(self) -> str:
@@ -69,10 +79,15 @@ class _Chain(Generic[P]):
         return next((link for link in self._links if link.breaker.admits(now)), self._links[0]).provider.name
 
     def state(self) -> dict[str, Any]:
-        """For heartbeats: by provider, in order, whether it is kept out, and for how many more seconds."""
+        """For heartbeats: by provider, in order, whether it is kept out, for how many more seconds, its last error."""
         now = self._clock()
         return {
-            link.provider.name: {"state": link.breaker.state(now), "out_for_s": round(link.breaker.out_for(now), 1)}
+            link.provider.name: {
+                "state": link.breaker.state(now),
+                "out_for_s": round(link.breaker.out_for(now), 1),
+                "last_error": link.last_error.text or None,
+                "last_error_at": round(link.last_error.at, 3) or None,
+            }
             for link in self._links
         }
 
@@ -97,7 +112,11 @@ class _Chain(Generic[P]):
 
     async def warm(self) -> None:
         """The preferred provider only. Raises ProviderError."""
-        await self._links[0].provider.warm()
+        try:
+            await self._links[0].provider.warm()
+        except ProviderError as error:
+            self._links[0].last_error.note(error)
+            raise
 
     async def warm_others(self) -> None:
         """The providers that may take over. One that is away stays in the chain; one that denies us is kept out."""
@@ -105,6 +124,7 @@ class _Chain(Generic[P]):
             try:
                 await link.provider.warm()
             except ProviderError as error:
+                link.last_error.note(error)
                 if isinstance(error, ProviderDenied):
                     link.breaker.denied(link.breaker.force(), self._clock())
                 level = log.error if isinstance(error, ProviderRefused) else log.warning
@@ -113,11 +133,24 @@ class _Chain(Generic[P]):
     async def aclose(self) -> None:
         await asyncio.gather(*(link.provider.aclose() for link in self._links))
 
+    def reporting(self, report: Report, note: Note | None = None) -> Self:
+        """The same providers for one call, which is told what its requests use, and in words who took over."""
+        told = self._with(self._links)
+        told._report, told._note = report, note
+        return told
+
     def _with(self, links: Sequence[Link[P]]) -> Self:
-        return type(self)(links, deadline=self._deadline, counts=self._counts, clock=self._clock)
+        return type(self)(
+            links,
+            deadline=self._deadline,
+            counts=self._counts,
+            clock=self._clock,
+            report=self._report,
+            note=self._note,
+        )
 
     def _attempts(self) -> Attempts[P]:
-        return Attempts(self.seam, self._links, self._counts, self._clock)
+        return Attempts(self.seam, self._links, self._counts, self._clock, self._report, self._note)
 
 
 class SttChain(_Chain[SpeechToText]):
@@ -131,6 +164,7 @@ class SttChain(_Chain[SpeechToText]):
         links = sorted(self._links, key=lambda link: link.provider.name == last)
         attempts = self._with(links)._attempts()
         for attempt in attempts:
+            attempt.measured = Amount("audio_s", len(pcm) / (2 * sample_rate))
             with attempt:
                 async with attempt.within("the transcript", deadline):
                     return await attempt.provider.transcribe(pcm, sample_rate, language=_iso_639(language))
@@ -143,7 +177,7 @@ class SttChain(_Chain[SpeechToText]):
         if link is None or not isinstance(link.provider, LiveSpeechToText):
             return None
         live = link.provider.open_live(sample_rate, language=_iso_639(language), on_text=on_text)
-        return WatchedLive(live, self._with([link])._attempts, self._deadline)
+        return WatchedLive(live, self._with([link])._attempts, self._deadline, sample_rate)
 
 
 class LlmChain(_Chain[LanguageModel]):
@@ -159,6 +193,7 @@ class LlmChain(_Chain[LanguageModel]):
     ) -> AsyncGenerator[TextDelta | ToolCall, None]:
         attempts = self._attempts()
         for attempt in attempts:
+            attempt.measured = Amount("requests", 1)
             with attempt:
                 async with aclosing(attempt.provider.stream(messages, tools=tools)) as deltas:
                     delta = await attempt.first_within(deltas, "the first token", self._deadline)
@@ -185,6 +220,9 @@ class TtsChain(_Chain[TextToSpeech]):
     ) -> AsyncGenerator[bytes | SaidUntil, None]:
         attempts = self._attempts()
         for attempt in attempts:
+            # What has no letter or digit in it is said by nobody.
+            if any(character.isalnum() for character in text):
+                attempt.measured = Amount("characters", len(text))
             with attempt:
                 speech = attempt.provider.stream(
                     text,

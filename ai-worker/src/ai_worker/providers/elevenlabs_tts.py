@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from urllib.parse import quote
@@ -23,6 +24,7 @@ from ai_worker.providers._http_errors import (
 )
 from ai_worker.providers._speech_stream import CALL_RATES, SpeechStream
 from ai_worker.providers.base import SaidUntil
+from ai_worker.providers.usage import Told, of_characters, told_nobody
 
 ELEVENLABS_URL = "https://api.elevenlabs.io"
 # The HTTP library forgets an idle connection after 5 s, less than a caller's turn takes.
@@ -72,6 +74,13 @@ class ElevenLabsSpeech:
         self._sdk = AsyncElevenLabs(api_key=key, base_url=base_url, timeout=timeout, httpx_client=self._http)
         # The SDK imports a resource when it is first asked for; that is not to happen within a call.
         self._speech = self._sdk.text_to_speech.with_raw_response
+        self._told: Told = told_nobody
+
+    def telling(self, told: Told) -> ElevenLabsSpeech:
+        """See TellsUsage.telling."""
+        teller = copy.copy(self)
+        teller._told = told
+        return teller
 
     async def stream(
         self, text: str, *, sample_rate: int, voice: str, language: str
@@ -132,5 +141,6 @@ class ElevenLabsSpeech:
         kind = answer.headers.get("content-type", "")
         if kind.startswith("text/html"):
             raise self._errors.failed(f"audio expected, the answer is {kind}")
+        self._told(of_characters(answer.headers.get("character-cost")))
         # Not `answer.data`: the SDK leaves out what it can't read, and takes 0.5 ms for each piece that it can.
         return answer._response.aiter_lines()

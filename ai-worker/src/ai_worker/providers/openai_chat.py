@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from openai import AsyncStream
+from openai import APIStatusError, AsyncStream
 
 from ai_worker.providers._http_errors import OPENAI_ERRORS, is_stale_connection
 from ai_worker.providers._openai_client import OPENAI_URL, OpenAiClient
 from ai_worker.providers.base import ChatMessage, TextDelta, ToolCall, ToolSpec
+from ai_worker.providers.usage import Told, of_chat, told_nobody
 
 # These refuse `max_tokens` in favour of `max_completion_tokens`, which older compatible servers don't know.
 NEWER_LIMIT_MODELS = ("o1", "o3", "o4", "gpt-5")
 # What follows a finish reason (usage, [DONE]) comes at once; waiting for it keeps the connection usable.
 TAIL_TIMEOUT_S = 0.25
+# With these, a compatible server may refuse a parameter that it doesn't know.
+REFUSALS = (400, 422)
 
 Json: TypeAlias = dict[str, Any]
 
@@ -64,6 +68,14 @@ class OpenAiChat:
             keep_warm=keep_warm,
         )
         self._errors = self._client.errors
+        self._told: Told = told_nobody
+        self._usage_option = _UsageOption()
+
+    def telling(self, told: Told) -> OpenAiChat:
+        """See TellsUsage.telling. A server that refuses to be asked for usage is asked once."""
+        teller = copy.copy(self)
+        teller._told = told
+        return teller
 
     async def stream(
         self, messages: Sequence[ChatMessage], *, tools: Sequence[ToolSpec] = ()
@@ -96,8 +108,9 @@ class OpenAiChat:
                     raise self._errors.failed("the stream ended before the answer was complete")
                 if answer.finish_reason == "content_filter" and not answer.begun:
                     raise self._errors.refused("the answer was withheld by the content filter")
-                await self._drain(chunks)
+                await self._drain(chunks, answer)
             finally:
+                self._told(of_chat(answer.usage))
                 await chunks.close()
 
     async def warm(self) -> None:
@@ -118,6 +131,20 @@ class OpenAiChat:
             **({"tools": [_tool(tool) for tool in tools]} if tools else {}),
             **self._parameters,
         }
+        option = self._usage_option
+        if self._told is told_nobody or option.state == "refused":
+            return await self._post(body, deadline)
+        asking = {**body, "stream_options": {"include_usage": True}}
+        try:
+            chunks = await self._post(asking, deadline, tentatively=option.state == "untried")
+        except _PerhapsTheOption:
+            chunks = await self._post(body, deadline)
+            option.state = "refused"
+            return chunks
+        option.state = "taken"
+        return chunks
+
+    async def _post(self, body: Json, deadline: float, *, tentatively: bool = False) -> AsyncStream[object]:
         stale_seen = False
         while True:
             try:
@@ -127,6 +154,8 @@ class OpenAiChat:
                         "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=AsyncStream[object]
                     )
             except OPENAI_ERRORS as error:
+                if tentatively and isinstance(error, APIStatusError) and error.status_code in REFUSALS:
+                    raise _PerhapsTheOption from None
                 if stale_seen or not is_stale_connection(error):
                     raise self._errors.from_openai(error) from None
                 stale_seen = True
@@ -139,14 +168,25 @@ class OpenAiChat:
         except OPENAI_ERRORS as error:
             raise self._errors.from_openai(error) from None
 
-    async def _drain(self, chunks: AsyncStream[object]) -> None:
+    async def _drain(self, chunks: AsyncStream[object], answer: _Answer) -> None:
         # The answer is whole: whatever goes wrong now costs a new connection, not the turn.
         try:
             async with asyncio.timeout(TAIL_TIMEOUT_S):
-                while await anext(chunks, None) is not None:
-                    pass
+                while (chunk := await anext(chunks, None)) is not None:
+                    answer.feed_usage(chunk)
         except (TimeoutError, *OPENAI_ERRORS):
             self._client.connections.renew()
+
+
+class _PerhapsTheOption(Exception):
+    """A request was refused, and what asked for usage may be why."""
+
+
+class _UsageOption:
+    """What a server does when it is asked for usage; all of a provider's requests know it."""
+
+    def __init__(self) -> None:
+        self.state: Literal["untried", "taken", "refused"] = "untried"
 
 
 class _Answer:
@@ -155,11 +195,13 @@ class _Answer:
     def __init__(self) -> None:
         self.begun = False
         self.finish_reason: str | None = None
+        self.usage: object = None
         self._calls: list[dict[str, str]] = []
         self._by_index: dict[str, dict[str, str]] = {}
 
     def feed(self, chunk: object) -> Iterator[TextDelta]:
         """A `chat.completion.chunk`, as far as it is one: compatible servers leave out this and that, or send null."""
+        self.feed_usage(chunk)
         for choice in _each(chunk, "choices"):
             if finish_reason := choice.get("finish_reason"):
                 self.finish_reason = str(finish_reason)
@@ -172,6 +214,11 @@ class _Answer:
                 for call in _each(delta, "tool_calls"):
                     self.begun = True
                     self._feed_call(call)
+
+    def feed_usage(self, chunk: object) -> None:
+        """Its usage, if it has one: the whole answer's so far."""
+        if isinstance(chunk, dict) and (usage := chunk.get("usage")):
+            self.usage = usage
 
     def calls(self) -> list[ToolCall]:
         return [ToolCall(call["id"], call["name"], call["arguments"] or "{}") for call in self._calls]

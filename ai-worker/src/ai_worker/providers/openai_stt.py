@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import io
 import wave
 
 from openai import omit
+from pydantic import BaseModel
 
 from ai_worker.providers._http_errors import OPENAI_ERRORS
 from ai_worker.providers._openai_client import OPENAI_URL, OpenAiClient
 from ai_worker.providers.base import ProviderError, ProviderTimeout, Transcript
+from ai_worker.providers.usage import Told, of_transcription, told_nobody
 
 # The API refuses shorter audio, and nobody says a word in less.
 SHORTEST_AUDIO_S = 0.1
@@ -53,6 +56,13 @@ class OpenAiTranscription:
         self._errors = self._client.errors
         # The SDK imports a resource when it is first asked for; that is not to happen within a call.
         self._transcriptions = self._client.sdk.audio.transcriptions
+        self._told: Told = told_nobody
+
+    def telling(self, told: Told) -> OpenAiTranscription:
+        """See TellsUsage.telling."""
+        teller = copy.copy(self)
+        teller._told = told
+        return teller
 
     async def transcribe(self, pcm: bytes, sample_rate: int, *, language: str) -> Transcript:
         """See SpeechToText.transcribe; audio under 0.1 s is an empty transcript without a request."""
@@ -101,6 +111,7 @@ class OpenAiTranscription:
             prompt=self._prompt,
             response_format="json",
         )
+        self._tell(answer.usage)
         return answer.text
 
     async def _streamed(self, wav: bytes, language: str) -> str:
@@ -118,11 +129,16 @@ class OpenAiTranscription:
             async for event in events:
                 if event.type == "transcript.text.done":
                     text = event.text
+                    self._tell(event.usage)
         finally:
             await events.close()
         if text is None:
             raise self._errors.failed("the stream ended without a transcript (a server that can't: streaming=False)")
         return text
+
+    def _tell(self, usage: BaseModel | None) -> None:
+        # What a compatible server sends is not checked by the SDK: it may be no model at all.
+        self._told(of_transcription(usage.model_dump() if isinstance(usage, BaseModel) else usage))
 
 
 def _wav(pcm: bytes, sample_rate: int) -> bytes:

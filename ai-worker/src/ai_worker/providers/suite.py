@@ -13,10 +13,10 @@ from pydantic import SecretStr
 
 from ai_worker.agents import Agent, ProviderOrder
 from ai_worker.prepared import PreparedSpeech
-from ai_worker.providers.attempts import Counts, Link
+from ai_worker.providers.attempts import Counts, Link, Note, Report
 from ai_worker.providers.base import ChatMessage, LanguageModel, ProviderError, SpeechToText, TextToSpeech
 from ai_worker.providers.chain import LlmChain, SttChain, TtsChain
-from ai_worker.settings import WorkerSettings
+from ai_worker.settings import Seam, WorkerSettings
 
 # With another provider at hand, a server that asks for a longer pause than this is left for the other one.
 LONGEST_PAUSE_S = 0.3
@@ -64,6 +64,17 @@ class Suite:
             stt=self.stt.ordered(order.stt),
             llm=self.llm.ordered(order.llm),
             voices=self.voices.ordered(order.tts),
+        )
+
+    def reporting(self, report: Report, note: Note) -> Suite:
+        """The same providers for one call, which is told what its requests use, and in words who took over."""
+        voices = self.voices.reporting(report, note)
+        return replace(
+            self,
+            stt=self.stt.reporting(report, note),
+            llm=self.llm.reporting(report, note),
+            voices=voices,
+            speech={voices.kinds: self.tts.through(voices)},
         )
 
     async def keep_prepared(self, agents: Callable[[], Sequence[Agent]]) -> None:
@@ -132,17 +143,17 @@ async def provider_suite(settings: WorkerSettings) -> AsyncIterator[Suite]:
     """
     counts = Counts()
     stt = SttChain(
-        [Link(kind, _stt(settings, kind)) for kind in settings.providers("stt")],
+        [Link(kind, _stt(settings, kind), model=_model(settings, "stt", kind)) for kind in settings.providers("stt")],
         deadline=settings.stt_deadline,
         counts=counts,
     )
     llm = LlmChain(
-        [Link(kind, _llm(settings, kind)) for kind in settings.providers("llm")],
+        [Link(kind, _llm(settings, kind), model=_model(settings, "llm", kind)) for kind in settings.providers("llm")],
         deadline=settings.llm_first_token_deadline,
         counts=counts,
     )
     tts = TtsChain(
-        [Link(kind, _tts(settings, kind)) for kind in settings.providers("tts")],
+        [Link(kind, _tts(settings, kind), model=_model(settings, "tts", kind)) for kind in settings.providers("tts")],
         deadline=settings.tts_first_byte_deadline,
         counts=counts,
     )
@@ -245,6 +256,18 @@ def _tts(settings: WorkerSettings, kind: str) -> TextToSpeech:
     from ai_worker.providers.local_tts import LocalHibari
 
     return LocalHibari()
+
+
+def _model(settings: WorkerSettings, seam: Seam, kind: str) -> str:
+    """What a provider is set to use; "" for the local ones."""
+    models = {
+        ("stt", "openai"): settings.openai_stt_model,
+        ("stt", "elevenlabs"): settings.elevenlabs_stt_model,
+        ("llm", "openai"): settings.openai_llm_model,
+        ("tts", "openai"): settings.openai_tts_model,
+        ("tts", "elevenlabs"): settings.elevenlabs_model,
+    }
+    return models.get((seam, kind), "")
 
 
 def _secret(key: SecretStr | None) -> str:

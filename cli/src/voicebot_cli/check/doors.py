@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit, urlunsplit
 
+import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 
@@ -15,8 +16,8 @@ from voicebot_cli.sign import signed_headers
 from voicebot_cli.status import fetch
 from voicebot_cli.system import System
 
-NOT_AN_EVENT = b'{"check":"ringover-voicebot"}'
-"""Signed rightly, it is refused for what it is (400), and not for its signature (401): nothing is published."""
+PROBE = b'{"check":"signature"}'
+"""Signed rightly, it is answered with the scheme of its signature: nothing is published, and nothing is refused."""
 HANDSHAKE_S = 5.0
 DASHBOARD = "the key stands in the Ringover dashboard, Developer → Webhooks"
 
@@ -59,17 +60,27 @@ async def check_public_url(system: System) -> Verdict:
 
 async def _post(what: str, system: System, url: str, *, proxy: bool) -> Verdict:
     try:
-        answer = await ask(
-            "POST", url, headers=signed_headers(system, NOT_AN_EVENT, url), body=NOT_AN_EVENT, proxy=proxy
-        )
+        answer = await ask("POST", url, headers=signed_headers(system, PROBE, url), body=PROBE, proxy=proxy)
     except NoAnswer as error:
         return wrong(what, str(error), "see that the gateway runs, and that this URL leads to it")
-    if answer.status_code == 400 and "event is missing" in answer.text:
+    if scheme := _checked(answer):
+        if scheme == "none":
+            todo = "set RINGOVER_WEBHOOK_SECRET for the gateway too, and restart it"
+            return wrong(what, f"{url}: the gateway has no secret and takes whatever is posted", todo)
         return right(what, f"{url}: the signature is accepted")
     if answer.status_code == 401:
         todo = "the gateway's RINGOVER_WEBHOOK_SECRET or WEBHOOK_PUBLIC_URL is another one: set the same, restart it"
         return wrong(what, f"{url}: {said(answer)}", todo)
     return wrong(what, f"{url}: {said(answer)}", "this is not the webhook-gateway: correct the URL, or the proxy")
+
+
+def _checked(answer: httpx.Response) -> str:
+    """The scheme by which the gateway found the signature right, "none" when it looks at none; else ""."""
+    try:
+        said_so = answer.json() if answer.status_code == 200 else None
+    except ValueError:
+        return ""
+    return str(said_so.get("scheme", "")) if isinstance(said_so, dict) and said_so.get("status") == "checked" else ""
 
 
 async def check_streamer(system: System) -> Verdict:

@@ -66,6 +66,7 @@ class Disk:
             self.errors += 1
             if path not in self._failing:
                 self._failing.add(path)
-                log.error("a recording can't be written", path=str(path), error=str(error))
+                call_id = path.parent.name
+                log.error("a recording can't be written", call_id=call_id, path=str(path), error=str(error))
         else:
             self._failing.discard(path)

@@ -9,6 +9,7 @@ from fastapi.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
 from callbus.broker import Broker
+from callbus.bucket import Bucket
 from webhook_gateway.console.access import Access
 from webhook_gateway.console.guard import Guard
 from webhook_gateway.console.live import Live
@@ -16,14 +17,15 @@ from webhook_gateway.console.past import PastCalls
 from webhook_gateway.console.routes import router
 from webhook_gateway.console.softphone import Softphone
 from webhook_gateway.console.system import System
-from webhook_gateway.metrics import Metrics
 from webhook_gateway.settings import GatewaySettings
 from webhook_gateway.status import StatusBoard
+from webhook_gateway.webhook_log import WebhookLog
 
+_BUCKET_TIMEOUT_S = 10.0
 _STATIC = Path(__file__).parent / "static"
 
 
-def install(app: FastAPI, settings: GatewaySettings, broker: Broker, board: StatusBoard, metrics: Metrics) -> None:
+def install(app: FastAPI, settings: GatewaySettings, broker: Broker, board: StatusBoard, webhooks: WebhookLog) -> None:
     """Put the console under `/console`. `app.state.live` is to be run by whoever serves the application."""
     live = Live(broker)
     phone = Softphone(settings, broker)
@@ -32,9 +34,9 @@ def install(app: FastAPI, settings: GatewaySettings, broker: Broker, board: Stat
             broker,
             Access(settings),
             live,
-            PastCalls(settings.calls_dir),
+            PastCalls(settings.calls_dir, Bucket.of(settings, timeout_s=_BUCKET_TIMEOUT_S)),
             phone,
-            System(settings, broker, board, metrics),
+            System(settings, broker, board, webhooks),
         )
     )
     app.mount("/console/static", StaticFiles(directory=_STATIC), name="console")

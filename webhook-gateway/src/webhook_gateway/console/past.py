@@ -1,160 +1,133 @@
-"""Past calls: the records in CALLS_DIR, found by number, date, agent and outcome. Reads files: for a thread."""
+"""Past calls: found, shown and heard, from CALLS_DIR and from the bucket where there is one."""
 
 from __future__ import annotations
 
-import json
-import os
-import threading
+import asyncio
+import io
+import re
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
-from callbus import keys
-from callbus.errors import BadCallId
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from callbus.bucket import CONTENT_TYPES, RECORD, RECORDING, Bucket
+from webhook_gateway.console.call_list import Search, parsed
+from webhook_gateway.console.local_calls import LocalCalls
+from webhook_gateway.console.stored_calls import RecordingFile, StoredCalls, recording, sound
 from webhook_gateway.console.waveform import waveform
 
-RECORD, RECORDING = "call.json", "call.wav"
-_MOST_BYTES = 20 * 1024 * 1024
 _WAVEFORMS_KEPT = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What is looked for; None: anything. Times are epoch s; `number` is a part of either number, digits only.
-
-    `before` is the `next` of the page before.
-    """
-
-    number: str | None = None
-    since: float | None = None
-    until: float | None = None
-    agent: str | None = None
-    outcome: str | None = None
-    before: str | None = None
-    limit: int = 50
-
-    def finds(self, call: Mapping[str, Any]) -> bool:
-        numbers = (str(call["from_number"] or ""), str(call["to_number"] or ""))
-        return (
-            (self.number is None or any(self.number in number for number in numbers))
-            and (self.since is None or call["started_at"] >= self.since)
-            and (self.until is None or call["started_at"] < self.until)
-            and (self.agent is None or call["agent"] == self.agent)
-            and (self.outcome is None or call["outcome"] == self.outcome)
-        )
+_DRAWN_AT_ONCE = 2
+"""Each takes a thread, and a whole recording from the bucket."""
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class PastCalls:
-    """Knows every record by its file's time and size: a file is read again when it has changed."""
+    """A call's files are looked for in the folder first: from there they go to the bucket.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._lock = threading.Lock()
-        self._known: dict[str, tuple[tuple[int, int], dict[str, Any] | None]] = {}
-        self._waveforms: OrderedDict[tuple[str, int, int], dict[str, Any] | None] = OrderedDict()
+    What reads the bucket raises BucketUnavailable, but for `search`; all that take a call's id raise BadCallId.
+    """
 
-    def search(self, wanted: Search) -> dict[str, Any]:
-        """A page of calls, the newest first, and where the next one begins (None: this was the last)."""
-        with self._lock:
-            self._look()
-            calls = [call for _, call in self._known.values() if call and wanted.finds(call)]
-        calls.sort(key=_cursor_key, reverse=True)
-        if wanted.before is not None:
-            after = _read_cursor(wanted.before)
-            calls = [call for call in calls if _cursor_key(call) < after]
-        page = calls[: wanted.limit]
-        return {"calls": page, "next": _cursor(page[-1]) if len(calls) > len(page) else None}
+    def __init__(self, folder: Path, bucket: Bucket | None = None) -> None:
+        self._local = LocalCalls(folder)
+        self._bucket = bucket
+        self._stored = StoredCalls(bucket) if bucket else None
+        self._were_here: set[str] = set()
+        self._waveforms: OrderedDict[Hashable, dict[str, Any] | None] = OrderedDict()
+        self._drawing = asyncio.Semaphore(_DRAWN_AT_ONCE)
 
-    def record(self, call_id: str) -> dict[str, Any] | None:
+    async def search(self, wanted: Search) -> dict[str, Any]:
+        """A page of `calls`, the `next` one's cursor, and the `problem`: why calls may be missing (None: none are).
+
+        Raises ValueError for a cursor that is none.
+        """
+        # The folder first: a call on its way to the bucket is seen in one of them at least.
+        here = await asyncio.to_thread(self._local.lines)
+        gone, self._were_here = self._were_here - here.keys(), set(here)
+        stored, problem = await self._stored.lines(news=bool(gone)) if self._stored else ({}, None)
+        return {**wanted.page({**stored, **here}.values()), "problem": problem}
+
+    async def record(self, call_id: str) -> dict[str, Any] | None:
         """A call's record as it is, with the waveform of its recording; None when there is no record."""
-        read = _read(self.path(call_id, RECORD))
-        return None if read is None else {**read, "waveform": self._waveform(call_id)}
+        read = await asyncio.to_thread(self._local.record, call_id)
+        if read is None and self._bucket:
+            read = parsed(await self._bucket.get(call_id, RECORD))
+        return None if read is None else {**read, "waveform": await self._waveform(call_id)}
 
-    def path(self, call_id: str, name: str) -> Path:
-        """Where a call's file is, if there is one. Raises BadCallId."""
-        return self._folder / keys.clean_call_id(call_id) / name
+    async def download(self, call_id: str) -> Response | None:
+        """The record as a file; None when there is none."""
+        path, name = self._local.path(call_id, RECORD), f"{call_id}.json"
+        if await asyncio.to_thread(path.is_file):
+            return FileResponse(path, media_type=CONTENT_TYPES[RECORD], filename=name)
+        body = await self._bucket.get(call_id, RECORD) if self._bucket else None
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return None if body is None else Response(body, media_type=CONTENT_TYPES[RECORD], headers=headers)
 
-    def _look(self) -> None:
-        found: set[str] = set()
-        try:
-            with os.scandir(self._folder) as folders:
-                names = [entry.name for entry in folders if entry.is_dir(follow_symlinks=False)]
-        except OSError:
-            names = []
-        for name in names:
-            try:
-                file = self.path(name, RECORD)
-                status = file.stat()
-            except (OSError, BadCallId):
-                continue
-            found.add(name)
-            version = (status.st_mtime_ns, status.st_size)
-            known = self._known.get(name)
-            if known is None or known[0] != version:
-                self._known[name] = (version, _summed_up(name, _read(file)))
-        for name in self._known.keys() - found:
-            del self._known[name]
-
-    def _waveform(self, call_id: str) -> dict[str, Any] | None:
-        wav = self.path(call_id, RECORDING)
-        try:
-            status = wav.stat()
-        except OSError:
+    async def audio(self, call_id: str, asked: Headers) -> Response | None:
+        """The recording; None when there is none. One range of bytes is answered, several as the whole."""
+        path, name = self._local.path(call_id, RECORDING), f"{call_id}.wav"
+        kind = CONTENT_TYPES[RECORDING]
+        if await asyncio.to_thread(path.is_file):
+            return FileResponse(path, media_type=kind, filename=name, content_disposition_type="inline")
+        stored = await recording(self._bucket, call_id) if self._bucket else None
+        if self._bucket is None or stored is None:
             return None
-        version = (call_id, status.st_mtime_ns, status.st_size)
-        with self._lock:
-            if version in self._waveforms:
-                self._waveforms.move_to_end(version)
-                return self._waveforms[version]
-        drawn = waveform(wav)
-        with self._lock:
+        etag = f'"{stored.version}"'
+        headers = {
+            "Accept-Ranges": "bytes",
+            "Content-Disposition": f'inline; filename="{name}"',
+            "ETag": etag,
+        }
+        span = _span(asked.get("range", ""), stored.size) if asked.get("if-range", etag) == etag else None
+        if span == (0, 0):
+            return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{stored.size}"})
+        start, end = span or (0, stored.size)
+        headers["Content-Length"] = str(end - start)
+        if span:
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{stored.size}"
+        body = sound(self._bucket, call_id, stored, start, end)
+        return StreamingResponse(body, 206 if span else 200, headers, media_type=kind)
+
+    async def _waveform(self, call_id: str) -> dict[str, Any] | None:
+        wav = self._local.path(call_id, RECORDING)
+        try:
+            status = await asyncio.to_thread(wav.stat)
+        except OSError:
+            stored = await recording(self._bucket, call_id) if self._bucket else None
+            if self._bucket is None or stored is None:
+                return None
+            file = RecordingFile(self._bucket, call_id, stored, asyncio.get_running_loop())
+            return await self._drawn((call_id, stored.version), lambda: waveform(io.BufferedReader(file)))
+        return await self._drawn((call_id, status.st_mtime_ns, status.st_size), lambda: waveform(wav))
+
+    async def _drawn(self, version: Hashable, draw: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
+        if version not in self._waveforms:
+            async with self._drawing:
+                drawn = await asyncio.to_thread(draw)
             self._waveforms[version] = drawn
             while len(self._waveforms) > _WAVEFORMS_KEPT:
                 self._waveforms.popitem(last=False)
-        return drawn
+            return drawn
+        self._waveforms.move_to_end(version)
+        return self._waveforms[version]
 
 
-def _read(file: Path) -> dict[str, Any] | None:
-    """A record; None for a file that is gone, or holds none."""
-    try:
-        if file.stat().st_size > _MOST_BYTES:
+def _span(asked: str, size: int) -> tuple[int, int] | None:
+    """A Range header's first byte and the one after its last (RFC 9110, 14.1.2).
+
+    None for one that is to be ignored, (0, 0) for one that can't be satisfied.
+    """
+    found = _RANGE.fullmatch(asked.strip())
+    if found is None or found.groups() == ("", ""):
+        return None
+    first, last = found.groups()
+    if not first:
+        start, end = max(0, size - int(last)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1) if last else size
+        if last and int(last) < start:
             return None
-        read = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return read if isinstance(read, dict) else None
-
-
-def _summed_up(call_id: str, record: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The list's line for a record; None for one that has no time."""
-    if record is None:
-        return None
-    times, turns = record.get("times"), record.get("turns")
-    moments = [time for time in times.values() if isinstance(time, int | float)] if isinstance(times, dict) else []
-    if not moments:
-        return None
-    turns = turns if isinstance(turns, list) else []
-    return {
-        "call_id": call_id,
-        **{name: record.get(name) for name in ("from_number", "to_number", "agent")},
-        "started_at": min(moments),
-        **{name: record.get(name) for name in ("duration_s", "outcome", "ended_by")},
-        "turns": sum(1 for turn in turns if isinstance(turn, dict) and turn.get("caller")),
-        "summary": record.get("summary"),
-    }
-
-
-def _cursor_key(call: Mapping[str, Any]) -> tuple[float, str]:
-    return call["started_at"], call["call_id"]
-
-
-def _cursor(call: Mapping[str, Any]) -> str:
-    return f"{call['started_at']!r}~{call['call_id']}"
-
-
-def _read_cursor(cursor: str) -> tuple[float, str]:
-    """Raises ValueError."""
-    started_at, _, call_id = cursor.partition("~")
-    return float(started_at), call_id
+    return (start, end) if start < end else (0, 0)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -17,8 +15,9 @@ from callbus.errors import BadCallId
 from webhook_gateway.answers import Refusal
 from webhook_gateway.console import agents, dead, wishes
 from webhook_gateway.console.access import Access
+from webhook_gateway.console.call_list import Search
 from webhook_gateway.console.live import Live
-from webhook_gateway.console.past import RECORD, RECORDING, PastCalls, Search
+from webhook_gateway.console.past import PastCalls
 from webhook_gateway.console.softphone import Softphone
 from webhook_gateway.console.system import System
 
@@ -46,9 +45,12 @@ class Mute(_Body):
     on: StrictBool
 
 
-class PhoneCall(_Body):
-    agent: StrictStr
+class PhoneLine(_Body):
     sample_rate: Literal[8000, 16000] = 8000
+
+
+class PhoneCall(PhoneLine):
+    agent: StrictStr
 
 
 def call_id_of(call_id: str) -> str:
@@ -123,7 +125,10 @@ def router(broker: Broker, access: Access, live: Live, past: PastCalls, phone: S
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
         before: str | None = None,
     ) -> JSONResponse:
-        """Past calls, the newest first. `from`, `to`: days (UTC, both included), moments (ISO 8601) or epoch s."""
+        """Past calls, the newest first, and the `problem`: why some may be missing (null: none are).
+
+        `from`, `to`: days (UTC, both included), moments (ISO 8601) or epoch s.
+        """
         wanted = Search(
             number="".join(char for char in number if char.isdigit()) or number.strip() if number else None,
             since=_moment(since) if since else None,
@@ -134,30 +139,28 @@ def router(broker: Broker, access: Access, live: Live, past: PastCalls, phone: S
             limit=limit,
         )
         try:
-            return JSONResponse(await asyncio.to_thread(past.search, wanted))
+            return JSONResponse(await past.search(wanted))
         except ValueError as error:
             raise Refusal(400, "bad_request", "before is no cursor", "send `next` of the page before") from error
 
     @api.get("/calls/{call_id}")
     async def record(call_id: CallId) -> JSONResponse:
         """A call's record, its waveform, and how its delivery stands."""
-        found = await asyncio.to_thread(past.record, call_id)
+        found = await past.record(call_id)
         if found is None:
             raise _no_record()
         deliveries = await dead.of_call(broker, call_id)
         return JSONResponse({**found, **({"deliveries": deliveries} if deliveries else {})})
 
     @api.get("/calls/{call_id}/audio", response_class=FileResponse)
-    async def audio(call_id: CallId) -> FileResponse:
+    async def audio(request: Request, call_id: CallId) -> Response:
         """The recording: stereo WAV, left the caller, right the bot. Ranges are answered."""
-        file = await _file(past.path(call_id, RECORDING))
-        return FileResponse(file, media_type="audio/wav", filename=f"{call_id}.wav", content_disposition_type="inline")
+        return _there(await past.audio(call_id, request.headers))
 
     @api.get("/calls/{call_id}/record", response_class=FileResponse)
-    async def download(call_id: CallId) -> FileResponse:
+    async def download(call_id: CallId) -> Response:
         """The record as a file."""
-        file = await _file(past.path(call_id, RECORD))
-        return FileResponse(file, media_type="application/json", filename=f"{call_id}.json")
+        return _there(await past.download(call_id))
 
     @api.get("/agents")
     async def list_agents() -> dict[str, Any]:
@@ -168,6 +171,11 @@ def router(broker: Broker, access: Access, live: Live, past: PastCalls, phone: S
     async def call(request: Request, body: PhoneCall) -> dict[str, str]:
         """Begin a call from the browser."""
         return await phone.start(request, agents.number_of(await agents.known(broker), body.agent), body.sample_rate)
+
+    @api.post("/softphone/{call_id}/pass", status_code=201)
+    async def new_pass(request: Request, call_id: CallId, body: PhoneLine) -> dict[str, str]:
+        """Let a call from the browser go on whose connection broke."""
+        return await phone.reconnect(request, call_id, body.sample_rate)
 
     @api.post("/softphone/{call_id}/end")
     async def end_call(call_id: CallId, _body: Nothing | None = None) -> dict[str, bool]:
@@ -197,10 +205,10 @@ def router(broker: Broker, access: Access, live: Live, past: PastCalls, phone: S
     return both
 
 
-async def _file(path: Path) -> Path:
-    if not await asyncio.to_thread(path.is_file):
+def _there(answer: Response | None) -> Response:
+    if answer is None:
         raise _no_record()
-    return path
+    return answer
 
 
 def _no_record() -> Refusal:

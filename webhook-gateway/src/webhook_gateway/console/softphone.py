@@ -9,10 +9,11 @@ from urllib.parse import quote, urlencode
 
 from fastapi import Request
 
-from callbus import calls, keys
+from callbus import calls, keys, passes
 from callbus.broker import Broker
 from callbus.calls import LifecycleEvent
 from webhook_gateway.answers import Refusal
+from webhook_gateway.console.call_view import state_of
 from webhook_gateway.settings import GatewaySettings
 
 PREFIX = "browser-"
@@ -47,15 +48,30 @@ class Softphone:
         call_id = PREFIX + secrets.token_hex(8)
         await self._publish(call_id, "ringing", number)
         await self._publish(call_id, "answered", number)
-        query = urlencode({**({"token": self._token} if self._token else {}), "sample_rate": sample_rate})
-        return {"call_id": call_id, "url": f"{self._streamer(request)}/ws/{quote(call_id)}?{query}"}
+        return self._line(request, call_id, sample_rate)
+
+    async def reconnect(self, request: Request, call_id: str, sample_rate: int) -> dict[str, str]:
+        """Where a call whose connection broke goes on. Raises Refusal for one that is over; BusUnavailable."""
+        if state_of(await self._call(call_id)) == "ended":
+            raise Refusal(409, "conflict", "the call is over", "begin a new one")
+        return self._line(request, call_id, sample_rate)
 
     async def end(self, call_id: str) -> None:
         """The browser has hung up. Raises Refusal for a call that is none of its own; BusUnavailable."""
+        call = await self._call(call_id)
+        await self._publish(call_id, "hangup", call.get("to_number", ""))
+
+    async def _call(self, call_id: str) -> dict[str, str]:
         call = await calls.get(self._broker, call_id) if call_id.startswith(PREFIX) else {}
         if not call:
-            raise Refusal(404, "not_found", "there is no such call from a browser", "only those are ended here")
-        await self._publish(call_id, "hangup", call.get("to_number", ""))
+            raise Refusal(404, "not_found", "there is no such call from a browser", "only those are answered for here")
+        return call
+
+    def _line(self, request: Request, call_id: str, sample_rate: int) -> dict[str, str]:
+        """With a pass of its own each time: the streamer's token stays here."""
+        token = {"token": passes.mint(self._token, call_id, now=time.time())} if self._token else {}
+        query = urlencode({**token, "sample_rate": sample_rate})
+        return {"call_id": call_id, "url": f"{self._streamer(request)}/ws/{quote(call_id)}?{query}"}
 
     def _streamer(self, request: Request) -> str:
         if self._public_url is not None:

@@ -9,9 +9,9 @@ from callbus import keys, registry
 from callbus.broker import Broker
 from callbus.errors import BusUnavailable
 from webhook_gateway.console import agents, softphone
-from webhook_gateway.metrics import Metrics
 from webhook_gateway.settings import ENDPOINT, GatewaySettings
 from webhook_gateway.status import StatusBoard
+from webhook_gateway.webhook_log import WebhookLog
 
 _LOOK_BACK = 2000
 """Lifecycle events that are looked through for proof that something works."""
@@ -20,11 +20,11 @@ _LOOK_BACK = 2000
 class System:
     """Answers `GET /console/api/system`."""
 
-    def __init__(self, settings: GatewaySettings, broker: Broker, board: StatusBoard, metrics: Metrics) -> None:
+    def __init__(self, settings: GatewaySettings, broker: Broker, board: StatusBoard, webhooks: WebhookLog) -> None:
         self._settings = settings
         self._broker = broker
         self._board = board
-        self._metrics = metrics
+        self._webhooks = webhooks
 
     async def show(self) -> dict[str, Any]:
         """See the console's contract. Redis being away is an answer, not an error."""
@@ -36,7 +36,8 @@ class System:
             services, proofs = [], set()
         return {
             "status": status,
-            "webhooks": {"received": self._metrics.received, "refused": list(reversed(self._metrics.refused))},
+            "providers": _provider_states(services),
+            "webhooks": await self._webhooks.show(),
             "checklist": self._checklist(status, services, proofs),
         }
 
@@ -60,6 +61,8 @@ class System:
         url = settings.public_endpoint or f"https://<your host>{ENDPOINT}"
         working = [worker for worker in status["workers"] if not worker.get("draining")]
         found = agents.of(services)
+        streamers = [service for service in services if service.get("kind") == "streamer"]
+        bare = [str(streamer.get("id")) for streamer in streamers if not streamer.get("fallback")]
         return [
             _item("Redis reachable", status["redis"]["reachable"], "start Redis, and set REDIS_URL"),
             _item(
@@ -89,8 +92,9 @@ class System:
             ),
             _item(
                 "Fallback set",
-                bool(settings.fallback_transfer_number or settings.fallback_play_url),
-                "set FALLBACK_TRANSFER_NUMBER, for the caller whom no worker can serve",
+                bool(streamers) and not bare,
+                "set FALLBACK_TRANSFER_NUMBER, for the caller whom no worker can serve"
+                + (f": it is not known to {', '.join(sorted(bare))}" if bare else ""),
             ),
             _item(
                 "An agent for the called numbers",
@@ -112,6 +116,24 @@ class System:
         ]
         hint = "only the local models work: set OPENAI_API_KEY and ELEVENLABS_API_KEY for better ones"
         return items or [{"item": "Provider keys set (if any are needed)", "ok": True, "hint": hint}]
+
+
+def _provider_states(services: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each worker's providers by seam, in the order in which they are asked, with the last error of each."""
+    return [
+        {
+            "seam": seam,
+            "provider": provider,
+            "state": known.get("state"),
+            "last_error": known.get("last_error"),
+            "last_error_at": known.get("last_error_at"),
+            "worker": worker.get("id"),
+        }
+        for worker in services
+        if worker.get("kind") == "worker"
+        for seam, providers in (worker.get("provider_state") or {}).items()
+        for provider, known in providers.items()
+    ]
 
 
 def _item(item: str, ok: bool, hint: str) -> dict[str, Any]:

@@ -6,19 +6,21 @@ import sys
 import wave
 from array import array
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from callbus.errors import BucketUnavailable
 
 POINT_MS = 100
 _LONGEST_S = 4 * 3600
 
 
-def waveform(wav: Path) -> dict[str, Any] | None:
+def waveform(wav: Path | BinaryIO) -> dict[str, Any] | None:
     """Peaks from 0 to 1 of a stereo s16le WAV (left the caller, right the bot); None when it is none, or not there.
 
-    Takes about 0.6 s for ten minutes: call it in a thread.
+    Takes about 0.6 s for ten minutes: call it in a thread. Raises BucketUnavailable, for a file that reads a bucket.
     """
     try:
-        with wave.open(str(wav), "rb") as file:
+        with wave.open(str(wav) if isinstance(wav, Path) else wav, "rb") as file:
             if (file.getnchannels(), file.getsampwidth()) != (2, 2) or file.getframerate() < 1000 // POINT_MS:
                 return None
             frames = file.getframerate() * POINT_MS // 1000
@@ -32,6 +34,8 @@ def waveform(wav: Path) -> dict[str, Any] | None:
                     samples.byteswap()
                 caller.append(_peak(samples[0::2]))
                 bot.append(_peak(samples[1::2]))
+    except BucketUnavailable:
+        raise
     except (OSError, EOFError, wave.Error, ValueError):
         return None
     return {"ms_per_point": POINT_MS, "caller": caller, "bot": bot}

@@ -1,6 +1,8 @@
 // One past call: what was said and heard, how long each answer took, and its sound.
 
+import { afterCall } from "../parts/aftercall.js";
 import { address, get } from "../parts/api.js";
+import { costs } from "../parts/costs.js";
 import { facts, fill, h } from "../parts/dom.js";
 import { clock, dayAndTime, duration, phone, words } from "../parts/format.js";
 import { latencyLegend } from "../parts/latency.js";
@@ -55,6 +57,8 @@ function whole(body, record, id) {
     h("h2", {}, "What was said"),
     transcript.empty ? h("p", { class: "empty" }, "Nothing was said.") : transcript.el,
     latencyLegend(),
+    afterCall(record.aftercall ?? []),
+    costs(record.costs ?? null),
     record.deliveries?.length ? deliveries(record.deliveries) : null);
   return waveform;
 }

@@ -1,13 +1,13 @@
 // Past calls: search, and one page of results at a time. The search is in the address, so that it can be kept.
 
 import { get } from "../parts/api.js";
-import { field, fill, h } from "../parts/dom.js";
+import { field, fill, h, scrolled } from "../parts/dom.js";
 import { dayAndTime, duration, phone, words } from "../parts/format.js";
 import { Notice } from "../parts/notices.js";
 
 const PER_PAGE = 25;
 const FIELDS = ["number", "agent", "outcome", "from", "to"];
-const OUTCOMES = ["completed", "transferred", "caller_left", "bot_ended", "failed"];
+const OUTCOMES = ["completed", "transferred", "caller_left", "bot_ended", "failed", "no_worker"];
 
 export function showCalls(page, { query }) {
   const form = searchForm(query);
@@ -21,7 +21,11 @@ export function showCalls(page, { query }) {
   if (asked.has("from")) asked.set("from", midnight(asked.get("from"), 0));
   if (asked.has("to")) asked.set("to", midnight(asked.get("to"), 1));
   get(`/calls?${asked}`).then(
-    (found) => shown && fill(results, ...list(found, query)),
+    (found) => {
+      if (!shown) return;
+      fill(results, ...list(found, query));
+      if (found.problem) notice.fail(new Error(`Some calls may be missing: ${found.problem}.`));
+    },
     (error) => shown && notice.fail(error),
   ).finally(() => results.removeAttribute("aria-busy"));
   return () => {
@@ -68,7 +72,7 @@ function list({ calls, next }, query) {
     h("caption", { class: "unseen" }, "Past calls, newest first"),
     h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, calls.map((call) => row(call, columns))));
-  return [h("div", { class: "wide" }, table), paging(next, query)];
+  return [h("div", scrolled("Past calls"), table), paging(next, query)];
 }
 
 function row(call, columns) {

@@ -51,6 +51,7 @@ export function showPhone(page) {
     mute.textContent = muted ? "Unmute the microphone" : "Mute the microphone";
     mute.setAttribute("aria-pressed", String(muted));
     if (state === "calling") notice.say("Calling …");
+    else if (state === "away") notice.say("The connection broke; connecting again …");
     else if (state === "on") notice.say(`Connected to ${phoneCall.agent}. Speak.`);
     else if (phoneCall.problem) notice.fail(phoneCall.problem);
     else notice.say(phoneCall.ending);

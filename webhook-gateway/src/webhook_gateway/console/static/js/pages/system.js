@@ -1,11 +1,13 @@
 // How the system is: what is still missing to take calls, what runs, the providers, the webhooks, dead deliveries.
 
 import { get, post } from "../parts/api.js";
-import { facts, fill, h } from "../parts/dom.js";
+import { facts, fill, h, scrolled } from "../parts/dom.js";
 import { clock, dayAndTime, duration, roughly, words } from "../parts/format.js";
 import { Notice } from "../parts/notices.js";
 
 const EVERY_MS = 5000;
+/** A circuit's states in words: open means that nothing goes through it. */
+const STATES = { closed: "closed: in use", open: "open: kept out", "half-open": "half-open: being tried" };
 
 export function showSystem(page) {
   const notice = new Notice();
@@ -20,8 +22,8 @@ export function showSystem(page) {
       const system = await get("/system");
       if (!shown) return;
       notice.clear();
-      fill(state, overview(system.status), checklist(system.checklist), services(system.status),
-        providers(system.status.workers ?? []), webhooks(system.webhooks));
+      refill(state, overview(system.status), checklist(system.checklist), services(system.status),
+        providers(system.providers ?? [], system.status.workers ?? []), webhooks(system.webhooks));
     } catch (error) {
       notice.fail(error);
     }
@@ -35,6 +37,17 @@ export function showSystem(page) {
     shown = false;
     clearTimeout(timer);
   };
+}
+
+/** `fill`, and whoever was reading a table by the keyboard stays in it. */
+function refill(element, ...children) {
+  const name = document.activeElement?.closest(".wide")?.getAttribute("aria-label");
+  const places = new Map([...element.querySelectorAll(".wide")].map((table) => [table.getAttribute("aria-label"), table.scrollLeft]));
+  fill(element, ...children);
+  for (const table of element.querySelectorAll(".wide")) {
+    table.scrollLeft = places.get(table.getAttribute("aria-label")) ?? 0;
+    if (name === table.getAttribute("aria-label")) table.focus({ preventScroll: true });
+  }
 }
 
 function overview(status) {
@@ -68,26 +81,27 @@ function services(status) {
 }
 
 /** The workers' providers: each seam's, in the order in which they are tried. */
-function providers(workers) {
-  const rows = workers.flatMap((worker) => Object.entries(worker.provider_state ?? {}).flatMap(([seam, known]) =>
-    Object.entries(known ?? {}).map(([name, one]) => {
-      const out = one.state === "closed" ? "in use" : `kept out (${one.state})`;
-      const wait = one.out_for_s ? `for ${duration(one.out_for_s)} more` : "";
-      const tag = h("span", { class: `tag ${one.state === "closed" ? "good" : "bad"}` }, out);
-      return [worker.id, seam.toUpperCase(), name, h("span", {}, tag, " ", [wait, one.last_error].filter(Boolean).join(": "))];
-    })));
-  return section("Providers", ["Worker", "For", "Provider", "State"], rows, "No worker tells of its providers.");
+function providers(list, workers) {
+  const rows = list.map(({ worker, seam, provider, state, last_error: error, last_error_at: at }) => {
+    const known = workers.find(({ id }) => id === worker)?.provider_state?.[seam]?.[provider];
+    const wait = state === "open" && known?.out_for_s ? ` for ${duration(known.out_for_s)} more` : "";
+    const tag = h("span", { class: `tag ${state === "closed" ? "good" : "bad"}` }, STATES[state] ?? words(state), wait);
+    const failed = error ? h("span", {}, error, " ", h("time", { class: "hint" }, dayAndTime(at))) : "none";
+    return [worker, seam.toUpperCase(), provider, tag, failed];
+  });
+  return section("Providers", ["Worker", "For", "Provider", "Circuit", "Last error"], rows, "No worker tells of its providers.");
 }
 
-function webhooks({ received, refused }) {
-  const rows = [...refused].sort((a, b) => b.at - a.at).map(({ at, reason }) => [dayAndTime(at), reason]);
-  const made = section("Webhooks", ["Refused at", "Reason"], rows, "None was refused.");
-  made.querySelector("h2").after(h("p", {}, `${received} received; ${refused.length} refused lately.`));
+function webhooks({ received, refused, refused_total: total, since, shared }) {
+  const rows = refused.map(({ at, reason, times }) => [dayAndTime(at), reason, times]);
+  const made = section("Webhooks", ["Last refused at", "Reason", "Times"], rows, "None was refused.");
+  const whose = shared ? "by all gateways" : "by this gateway, as far as it knows: Redis is away";
+  made.querySelector("h2").after(h("p", {}, `${received} received and ${total} refused since ${dayAndTime(since)}, ${whose}.`));
   return made;
 }
 
 function section(title, columns, rows, none) {
-  return h("section", { class: "card" }, h("h2", {}, title), rows.length ? h("div", { class: "wide" }, h("table", {},
+  return h("section", { class: "card" }, h("h2", {}, title), rows.length ? h("div", scrolled(title), h("table", {},
     h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, rows.map((cells) => h("tr", {}, cells.map((cell, at) => h("td", { "data-name": columns[at] }, cell)))))))
     : h("p", { class: "empty" }, none));

@@ -34,6 +34,11 @@ export function facts(pairs) {
   return h("dl", { class: "facts" }, known.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
+/** The attributes of what may be wider than the page: who has no mouse scrolls it by the keyboard. */
+export function scrolled(name) {
+  return { class: "wide", tabindex: "0", role: "region", "aria-label": name };
+}
+
 let ids = 0;
 
 /** An id that no other element of the page has. */

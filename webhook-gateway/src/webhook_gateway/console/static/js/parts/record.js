@@ -15,6 +15,12 @@ export function entriesOf(record) {
   return placed;
 }
 
+// Records of an older version don't say that one failed.
+function stateOf(tool) {
+  if (tool.failed) return "failed";
+  return tool.done_at === null ? "asked" : "done";
+}
+
 function ofTurn(turn, index) {
   // Numbers begin anew when a call comes back after its end: the place in the list is what names a turn.
   const key = index;
@@ -26,7 +32,7 @@ function ofTurn(turn, index) {
     ...turn.pressed.map((pressed) => ({ kind: "pressed", ...pressed })),
     ...turn.tools.map((tool, at) => ({
       kind: "tool", at: tool.asked_at, tool_call_id: `${key}-${at}`, name: tool.name, arguments: tool.arguments,
-      state: tool.done_at === null ? "asked" : "done", result: tool.result,
+      state: stateOf(tool), result: tool.result,
     })),
     ...turn.actions.map((action, at) => ({
       kind: action.kind, at: action.asked_at ?? action.done_at, action_id: `${key}-${at}`, argument: action.argument,

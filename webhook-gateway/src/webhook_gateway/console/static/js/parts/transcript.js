@@ -4,6 +4,7 @@ import { h } from "./dom.js";
 import { clock } from "./format.js";
 import { latencyBar } from "./latency.js";
 import { actionText, botWords, line, toolBody } from "./lines.js";
+import { noteKind } from "./notes.js";
 
 /** `when(at)` makes what stands beside a line: the time, unless told otherwise. */
 export class Transcript {
@@ -52,8 +53,9 @@ export class Transcript {
 
   _claimed(entry) {
     // A second claim is a takeover: the numbers of turns go on, nothing is forgotten.
-    const what = entry.epoch > 1 ? "took over the call" : "took the call";
-    this.#append("note", "system", `Worker ${entry.worker} ${what} for ${entry.agent}.`, entry.at);
+    const [kind, who, what] = entry.epoch > 1
+      ? ["note fallback", "fallback", "took over the call"] : ["note", "system", "took the call"];
+    this.#append(kind, who, `Worker ${entry.worker} ${what} for ${entry.agent}.`, entry.at);
   }
 
   _caller(entry) {
@@ -112,7 +114,8 @@ export class Transcript {
   }
 
   _note(entry) {
-    this.#append("note", "note", entry.note, entry.at);
+    const { kind, name } = noteKind(entry.note);
+    this.#append(`note ${kind}`, name, entry.note, entry.at);
   }
 
   _finished(entry) {

@@ -5,10 +5,13 @@ import { Microphone, problem } from "./microphone.js";
 import { rms, Speaker } from "./speaker.js";
 
 const MOST_UNSENT_S = 1; // older sound is worthless: on a slow network, frames are left out instead
+const ORDERLY = [1000, 1005]; // close codes by which the streamer ends a call; any other is a connection that broke
+const COME_BACK_MS = 10000; // so long the streamer keeps a call whose connection broke
+const TRY_EVERY_MS = 500;
 
 /**
  * Tells `change` (its `state`, `agent`, `callId`, `problem` or `ending` changed) and `happened` (detail: what, in words).
- * `state` is idle, calling, on or ended.
+ * `state` is idle, calling, on, away (the connection broke, and is being made anew) or ended.
  */
 class PhoneCall extends EventTarget {
   state = "idle";
@@ -22,7 +25,7 @@ class PhoneCall extends EventTarget {
   #parts = null;
 
   get busy() {
-    return this.state === "calling" || this.state === "on";
+    return ["calling", "on", "away"].includes(this.state);
   }
 
   /** How loud the bot is, 0..1. */
@@ -35,7 +38,7 @@ class PhoneCall extends EventTarget {
     if (this.busy) return;
     // Made while the click still counts: a browser lets no page speak that nobody touched.
     const context = new AudioContext({ latencyHint: "interactive" });
-    const parts = { context, speaker: new Speaker(context), microphone: null, socket: null };
+    const parts = { context, speaker: new Speaker(context), microphone: null, socket: null, rate, brokeAt: 0 };
     this.#parts = parts;
     Object.assign(this, { agent, callId: null, problem: null, ending: "", muted: false, dropped: 0, micLevel: 0 });
     this.#become("calling");
@@ -78,14 +81,43 @@ class PhoneCall extends EventTarget {
   #connect(url) {
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
-    socket.addEventListener("open", () => this.#become("on"));
-    socket.addEventListener("message", ({ data }) => this.#hear(data));
-    socket.addEventListener("close", ({ reason }) => {
-      if (this.#parts?.socket !== socket) return;
-      if (this.state === "on") this.#end(reason ? `The call was ended: ${reason}` : "The bot hung up.");
-      else this.#end("", problem(`The streamer can't be reached at ${new URL(url).host}.`, "Check STREAMER_PUBLIC_URL and that it runs."));
+    const mine = () => this.#parts?.socket === socket;
+    socket.addEventListener("open", () => mine() && this.#become("on"));
+    socket.addEventListener("message", ({ data }) => mine() && this.#hear(data));
+    socket.addEventListener("close", ({ code, reason }) => {
+      if (!mine()) return;
+      if (this.state === "calling") {
+        this.#end("", problem(`The streamer can't be reached at ${new URL(url).host}.`, "Check STREAMER_PUBLIC_URL and that it runs."));
+      } else if (ORDERLY.includes(code)) this.#end(reason ? `The call was ended: ${reason}` : "The bot hung up.");
+      else this.#comeBack(this.#parts);
     });
     return socket;
+  }
+
+  /** Connect again, with a pass of its own each time: the one before is soon worth nothing. */
+  async #comeBack(parts) {
+    parts.socket = null;
+    if (this.state === "on") {
+      parts.brokeAt = performance.now();
+      // What was queued counts as not heard, and may be said again.
+      parts.speaker.stop();
+      this.#become("away");
+      this.#happened("The connection broke; connecting again.");
+    } else await new Promise((resolve) => setTimeout(resolve, TRY_EVERY_MS));
+    let failure = problem("The connection broke, and the streamer can't be reached.", "Call again.");
+    while (this.#parts === parts && performance.now() - parts.brokeAt < COME_BACK_MS) {
+      try {
+        const { url } = await post(`/softphone/${encodeURIComponent(this.callId)}/pass`, { sample_rate: parts.rate });
+        if (this.#parts === parts) parts.socket = this.#connect(url);
+        return;
+      } catch (error) {
+        failure = error;
+        // Only a gateway that is away may be back at the next try.
+        if (error.status > 0 && error.status < 500) break;
+        await new Promise((resolve) => setTimeout(resolve, TRY_EVERY_MS));
+      }
+    }
+    if (this.#parts === parts) this.#end("", failure);
   }
 
   #send(frame, rate) {
