@@ -19,7 +19,7 @@ BINDING = {
     "query": {
         "type": "object",
         "properties": {
-            "token": {"type": "string", "description": "STREAMER_TOKEN"},
+            "token": {"type": "string", "description": "STREAMER_TOKEN, or a pass for this call made with it"},
             "sample_rate": {"enum": list(CALL_RATES), "description": "Hz; stands before STREAMER_SAMPLE_RATE"},
             "channels": {"enum": [1, 2], "description": "2: the left one is the caller"},
             **{name: {"type": "string", "description": "the call's id"} for name in gate.CALL_ID_NAMES},

@@ -10,6 +10,7 @@ import pytest
 from support import console_samples as samples
 from support.console_backend import TOKEN, Console
 from support.console_browser import fresh_page, sign_in
+from support.waiting import until
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -80,6 +81,33 @@ async def test_the_focus_is_seen_on_every_control(page: Page, full: Console) -> 
             assert kind == "AUDIO" or outline >= 2, f"{address}: no focus is seen on {kind} {name}"
             reached.add(name)
         assert len(reached) >= 8, f"{address}: {reached}"
+
+
+async def test_an_operator_needs_no_mouse(page: Page, full: Console) -> None:
+    await sign_in(page, full.url, TOKEN)
+    await visit(page, full, "live")
+    card = page.locator("[data-call=call-1]")
+    await card.get_by_label("Say a line").focus()
+    await page.keyboard.type("One moment.")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await until(lambda: len(full.asked) == 1, what="the line said")
+    for number, (key, name) in enumerate((("Space", "Take over"), ("Enter", "Take over")), 2):
+        await card.get_by_role("button", name=name).focus()
+        await page.keyboard.press(key)
+        await until(lambda number=number: len(full.asked) == number, what=name)  # type: ignore[misc]
+        # What was pressed keeps the focus: else the next Tab would begin at the top of the page.
+        await page.wait_for_function(
+            "() => !document.activeElement.disabled && document.activeElement.tagName === 'BUTTON'"
+        )
+        assert (await page.evaluate(_FOCUSED))[1].startswith(name)
+    await card.get_by_role("button", name="Hang up").focus()
+    await page.keyboard.press("Enter")
+    await card.get_by_role("button", name="Really hang up?").wait_for()
+    await page.keyboard.press("Enter")
+    await until(lambda: len(full.asked) == 4, what="hung up")
+    asked = [path.removeprefix("/calls/call-1/") for path, _ in full.asked]
+    assert asked == ["say", "mute", "mute", "hang-up"]
 
 
 async def test_every_control_has_a_name(page: Page, full: Console) -> None:

@@ -173,7 +173,10 @@ def test_what_is_scraped_is_a_service_of_docker_compose() -> None:
 
 
 @pytest.mark.skipif(not PROMTOOL, reason="promtool is not installed (Debian: the package prometheus)")
-@pytest.mark.parametrize("command", [["check", "rules", "alerts.yaml"], ["check", "config", "prometheus.yaml"], ["test", "rules", "alerts_test.yaml"]])
+@pytest.mark.parametrize(
+    "command",
+    [["check", "rules", "alerts.yaml"], ["check", "config", "prometheus.yaml"], ["test", "rules", "alerts_test.yaml"]],
+)
 def test_promtool_takes_the_files(command: list[str]) -> None:
     assert PROMTOOL
     done = subprocess.run([PROMTOOL, *command], cwd=FOLDER, capture_output=True, text=True, timeout=50, check=False)

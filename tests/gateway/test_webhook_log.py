@@ -71,6 +71,12 @@ async def test_a_flood_costs_one_write_and_pushes_no_more_than_its_own_reason_ou
     await asyncio.wait([running])
 
 
+def test_numbers_in_a_reason_are_masked(broker: Broker) -> None:
+    log = WebhookLog(broker)
+    log.note("call id '33612345678 ' can't be used")
+    assert list(log._unwritten.reasons) == ["call id '3361*****78 ' can't be used"]
+
+
 async def scripts(broker: Broker) -> int:
     """How many scripts Redis has run."""
     told = await broker.execute("INFO", "commandstats")

@@ -34,6 +34,7 @@ async def finished_call(broker: Broker, call_id: str, *, media: str = "ended") -
         sample_rate=8000,
         media=media,
         media_at=101.6,
+        claimed_at=101.7,
         media_ended_at=time.time() - 60 if media == "ended" else None,
     )
     await write_transcript(broker, call_id)

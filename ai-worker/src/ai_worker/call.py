@@ -160,8 +160,7 @@ class CallTask:
         """Audio whose position is not the one that was to come: some is missing before it, or it was there before."""
         if lost_ms < 0 and isinstance(event, media.Audio):
             return dataclasses.replace(event, pcm=event.pcm[bytes_in(-lost_ms, self.hearing.sample_rate) :])
-        if self._past is None:
-            self.tell(ev.AudioLost(lost_ms))
+        self.tell(ev.AudioLost(lost_ms))
         return event
 
     def receive(self, entry_id: bytes, event: media.MediaEvent) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -10,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from callbus import transcript as tr
+from callbus.keys import clean_call_id
 from devstack.placed import new_call_id
 from ringover_sim import script as steps
 from ringover_sim.caller import place_call
@@ -17,6 +19,7 @@ from ringover_sim.report import CallReport
 from ringover_sim.runner import CallOver, ScriptRunner, StepFailed
 from ringover_sim.script import CallerVoice, CallScript, Media
 from voicebot_cli.differences import compare, show
+from voicebot_cli.fetched import fetch_call
 from voicebot_cli.recorded import BEFORE_S, Piece, RecordedCall, load_call
 from voicebot_cli.story import by_spans
 from voicebot_cli.system import System
@@ -35,7 +38,7 @@ async def replay(system: System, console: Console, call_id: str, *, calls_dir: P
 
     Raises CliError, SimulatorError, BusUnavailable.
     """
-    recorded = load_call(calls_dir or system.calls_dir, call_id)
+    recorded = await _recorded(system, call_id, calls_dir)
     again = new_call_id("replay")
     spoken = sum(piece.ended - piece.began for piece in recorded.pieces)
     console.print(
@@ -59,6 +62,17 @@ async def replay(system: System, console: Console, call_id: str, *, calls_dir: P
     differences = compare(recorded, by_spans(entries, begun), agent=agents[-1] if agents else "", ended=_ended(report))
     show(differences, caller.remarks, console)
     return 0
+
+
+async def _recorded(system: System, call_id: str, calls_dir: Path | None) -> RecordedCall:
+    """From the folder, or, where none was named and the record isn't there, from the gateway."""
+    folder = calls_dir or system.calls_dir
+    record = folder / clean_call_id(call_id) / "call.json"
+    if calls_dir is not None or await asyncio.to_thread(record.exists):
+        return load_call(folder, call_id)
+    with tempfile.TemporaryDirectory(prefix="replay-") as fetched:
+        await fetch_call(system, call_id, Path(fetched))
+        return load_call(Path(fetched), call_id)
 
 
 @dataclass(slots=True)

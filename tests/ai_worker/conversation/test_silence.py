@@ -71,6 +71,16 @@ def test_what_nobody_could_hear_is_asked_for_again_at_once(line: bool) -> None:
     world.until_heard("Are you still there?")
 
 
+def test_a_successor_asks_again_too() -> None:
+    world = World(answers=lambda _: Answer("Two hours.")).until_turn()
+    world.lose_audio(2.0)
+    world.caller.say("Can I borrow a laptop?", after=0.2)
+    world.later(1.0, world.crash)
+    world.until_heard(SORRY).until_turn()
+    (asked,) = [entry for entry in world.written(transcript.BotSays) if entry.text == SORRY]
+    assert asked.at < START + 12.0, world.story()
+
+
 def test_a_caller_who_speaks_again_by_himself_is_not_asked_to() -> None:
     world = World(answers=lambda _: Answer("Two hours.")).until_turn()
     world.lose_audio(2.0)

@@ -227,7 +227,7 @@ async def test_old_calls_are_erased_and_nothing_else(redis_url: str, broker: Bro
         async with httpx.AsyncClient(trust_env=False) as client:
             metrics = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
         await stopped(jobs)
-    assert "\nringover_jobs_calls_erased_total 1.0\n" in metrics
+    assert "\nringover_jobs_calls_erased_total 2.0\n" in metrics
     assert sorted(path.name for path in calls_dir.iterdir()) == ["backup", "elsewhere", "new", "old"]
     assert [path.name for path in (calls_dir / "old").iterdir()] == ["notes.txt"]
     assert sorted(path.name for path in (calls_dir / "new").iterdir()) == ["call.json", "call.wav"]

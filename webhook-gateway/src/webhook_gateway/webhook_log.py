@@ -14,6 +14,7 @@ from typing import Any
 from callbus import keys
 from callbus.broker import Broker
 from callbus.errors import BusUnavailable
+from callbus.masking import mask_text
 
 WRITE_EVERY_S = 1.0
 REASONS_KEPT = 20
@@ -71,8 +72,8 @@ class WebhookLog:
         tally.received += 1
         if refused_for:
             tally.refused += 1
-            # Half of a surrogate pair, which a stranger may have sent, can't be written.
-            reason = refused_for[:LONGEST_REASON].encode(errors="replace").decode()
+            # It may quote what a stranger sent: a number, or half of a surrogate pair, which can't be written.
+            reason = mask_text(refused_for)[:LONGEST_REASON].encode(errors="replace").decode()
             tally.add_reason(reason, round(time.time(), 3), 1)
         self._news.set()
 

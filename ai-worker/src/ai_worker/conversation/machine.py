@@ -49,7 +49,7 @@ class Conversation:
         self._speaker = Speaker(self._context, self._line, self._ear, mouth, self._bot_silent)
         self._thinker = Thinker(self._context, self._line, mouth, self._speaker, self._tools)
         self._silence = Silence(self._context, self._line, self._ear, self._keypad, self._speaker)
-        self._takeover = TakeOver(self._context, self._line, mouth, self._thinker, self._bot_silent)
+        self._takeover = TakeOver(self._context, self._line, mouth, self._thinker, self._nothing_to_go_on_with)
         self._voicemail = Voicemail(self._context, self._line, self._speaker, self._ear)
         self._operator = Operator(
             self._context, self._line, self._ear, self._speaker, self._thinker, self._takeover, self._bot_silent
@@ -66,6 +66,8 @@ class Conversation:
             on_nothing=self._silence.wait,
         )
         self._was_bound = False
+        self._deaf_meanwhile = False
+        """Whether the caller may have said something unheard before this worker had taken over."""
         self.finished = False
         speaker, thinker, listener = self._speaker, self._thinker, self._listener
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -198,8 +200,15 @@ class Conversation:
             self._nobody_heard_the_caller()
 
     def _nobody_heard_the_caller(self) -> None:
-        if not (self._takeover.under_way or self.history.machine):
+        if self._takeover.under_way:
+            self._deaf_meanwhile = True
+        elif not self.history.machine:
             self._silence.line_was_dead()
+
+    def _nothing_to_go_on_with(self) -> None:
+        self._bot_silent()
+        if self._deaf_meanwhile:
+            self._nobody_heard_the_caller()
 
     def _call_ended(self, event: ev.CallEnded) -> None:
         self._finish(self._line.outcome or "caller_left", event.reason)

@@ -22,9 +22,11 @@ export class Notice {
     this.say("");
   }
 
-  /** Do it with the button disabled, and say how it went. Returns whether it did. */
+  /** Do it, once at a time for a button, and say how it went. Returns whether it did. */
   async during(button, work, done = "") {
-    button.disabled = true;
+    if (button.getAttribute("aria-disabled") === "true") return false;
+    // Not `disabled`: that takes the focus from whoever pressed it by the keyboard.
+    button.setAttribute("aria-disabled", "true");
     try {
       await work();
       this.say(done);
@@ -33,7 +35,7 @@ export class Notice {
       this.fail(error);
       return false;
     } finally {
-      button.disabled = false;
+      button.removeAttribute("aria-disabled");
     }
   }
 }
