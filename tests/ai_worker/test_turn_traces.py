@@ -116,3 +116,5 @@ async def test_keys_are_a_turn_without_a_sound(traced: Traced) -> None:
     call.traces.close()
     [turn] = await traced.turns()
     assert traced.of(turn) == ["llm", "tts"]
+    [tts] = traced.collector.named("tts")
+    assert turn.end >= tts.end

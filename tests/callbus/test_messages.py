@@ -59,7 +59,7 @@ ENTRIES = st.one_of(
     st.builds(transcript.Acted, TIME, ID, st.just("transfer"), TEXT, st.sampled_from(["planned", "asked", "done"])),
     st.builds(transcript.ToolUsed, TIME, st.integers(1, 99), ID, ID, TEXT, st.sampled_from(["asked", "done"]), TEXT),
     st.builds(transcript.Noted, TIME, TEXT),
-    st.builds(transcript.Used, TIME),
+    st.builds(transcript.Used, TIME, amount=TIME),
     st.builds(transcript.Finished, TIME, ID, TEXT),
 )
 

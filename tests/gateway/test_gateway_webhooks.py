@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from callbus import calls
+from callbus import calls, keys
 from callbus.broker import Broker
 from support.gateway_process import ENDPOINT, Gateway, eventually
 from support.gateway_signing import KEY, plain, token, v1, v3
@@ -95,7 +95,7 @@ async def test_whether_a_signature_holds_can_be_asked_without_an_event(
     after = [await counted(client, f"ringover_gateway_{name}") for name in (checked, refused)]
     assert after == [before[0] + 4, before[1] + 1]
     assert await published(broker) == []
-    assert await broker.execute("DBSIZE") == 0
+    assert await broker.execute("EXISTS", keys.RECENT, keys.call("c1")) == 0
 
 
 async def test_of_fifty_deliveries_at_once_one_is_published(client: httpx.AsyncClient, broker: Broker) -> None:

@@ -42,9 +42,9 @@ class S3Server:
             **KEYS,
         }
 
-    def bucket(self, **changes: str) -> Bucket:
+    def bucket(self, *, timeout_s: float = 5.0, **changes: str) -> Bucket:
         settings = {name.lower(): value for name, value in {**self.settings, **changes}.items()}
-        made = Bucket.of(BucketSettings.model_validate(settings), timeout_s=5)
+        made = Bucket.of(BucketSettings.model_validate(settings), timeout_s=timeout_s)
         assert made
         return made
 

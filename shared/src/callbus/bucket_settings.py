@@ -48,6 +48,6 @@ class BucketSettings(ServiceSettings):
 
     @model_validator(mode="after")
     def _keys_are_a_pair(self) -> Self:
-        if (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
+        if self.calls_bucket and (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
             raise ValueError("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together; set both or none")
         return self

@@ -211,6 +211,7 @@ async def test_redis_may_come_late_and_go_away(tmp_path: Path, unused_tcp_port: 
         ({"JOBS_CONCURRENCY": "0"}, "setting JOBS_CONCURRENCY='0' is wrong"),
         ({"CALLS_WEBHOOK_URL": "crm.example.com"}, "setting CALLS_WEBHOOK_URL is wrong"),
         ({"CALLS_WEBHOOK_URL": "https://crm.example.com"}, "CALLS_WEBHOOK_URL needs CALLS_WEBHOOK_SECRET"),
+        ({"PRICES_FILE": "nowhere.yaml"}, "setting PRICES_FILE is wrong: nowhere.yaml:1: can't be read"),
     ],
 )
 async def test_a_wrong_setting_ends_it_with_one_line(tmp_path: Path, setting: dict[str, str], says: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from dataclasses import replace
 
@@ -115,3 +116,11 @@ async def test_a_bucket_that_does_not_exist_is_away_and_no_record_is_gone(desk: 
     with pytest.raises(BucketUnavailable, match="NoSuchBucket"):
         await archive.record_body(replace(desk, bucket=nowhere), "c1")
     assert await archive.record_body(desk, "c1") is None
+
+
+async def test_a_bucket_that_says_nothing_is_away(desk: Desk, s3: S3Server) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections are taken, and nobody reads
+        bucket = s3.bucket(timeout_s=0.2, CALLS_BUCKET_ENDPOINT=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(BucketUnavailable, match="can't be used"):
+            await archive.record_body(replace(desk, bucket=bucket), "c1")
+        assert bucket.failed_within(10)

@@ -144,15 +144,19 @@ class Intake:
         if path_secret is not None and not self._is_path_secret(path_secret):
             raise signatures.SignatureError("the last part of the URL is not RINGOVER_WEBHOOK_PATH_SECRET")
         if not self._keys:
-            return "none", read_object(raw)
+            return self._trusting("none", raw)
         try:
             verified = signatures.verify(request.headers, self._target(request), raw, keys=self._keys, now=time.time())
         except signatures.SignatureMissing:
             # Ringover doesn't sign these: who knows the secret path is trusted for them, and for nothing else.
-            if path_secret is None or (event := read_object(raw)).get("event") != UNSIGNED_EVENT:
+            if path_secret is None or read_object(raw).get("event") != UNSIGNED_EVENT:
                 raise
-            return "path", event
-        return verified.scheme, verified.claim if verified.claim is not None else read_object(raw)
+            return self._trusting("path", raw)
+        return self._trusting(verified.scheme, raw, verified.claim)
+
+    def _trusting(self, scheme: str, raw: bytes, claim: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        self._metrics.verified.labels(scheme).inc()
+        return scheme, claim if claim is not None else read_object(raw)
 
     def _is_path_secret(self, given: str) -> bool:
         return self._path_secret is not None and signatures.same_secret(given, self._path_secret)
