@@ -30,7 +30,7 @@ def fields() -> dict[str, list[tuple[str, Any, Any]]]:
     """Every setting of every service: by its name in the environment the class, type and default of each use."""
     for source in ROOT.glob("*/src"):
         for file in source.rglob("*.py"):
-            if "(ServiceSettings)" in file.read_text():
+            if file.name.endswith("settings.py"):
                 importlib.import_module(".".join(file.relative_to(source).with_suffix("").parts))
     found: dict[str, list[tuple[str, Any, Any]]] = {}
     classes: list[type[ServiceSettings]] = [ServiceSettings]

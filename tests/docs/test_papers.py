@@ -85,7 +85,7 @@ def test_settings_and_metrics_that_are_named_exist() -> None:
         unknown = set(words.findall(prose(paper))) - variables
         assert not unknown, f"{named(paper)}: {unknown}"
     source = code()
-    metrics = re.compile(r"`((?:streamer|ringover_gateway|ringover_worker)_[a-z_]+?)(?:_total)?`")
+    metrics = re.compile(r"`((?:streamer|ringover_gateway|ringover_worker|ringover_jobs)_[a-z_]+?)(?:_total)?`")
     asked = {name for paper in papers() for name in metrics.findall(prose(paper))}
     assert len(asked) > 6
     for name in asked:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +27,10 @@ from ai_worker.tools import ToolBox
 from ai_worker.turn import TurnJudge
 from ai_worker.vad import VadService
 from callbus import calls, commands, keys, registry, tracing, transcript
-from callbus.broker import Broker, until_available, xadd
+from callbus.broker import Broker, StreamEntry, until_available, xadd
 from callbus.busclock import BusClock
 from callbus.claims import RENEW_EVERY_S, Claims, Lease, Waiting
-from callbus.errors import BusUnavailable, LeaseLost
+from callbus.errors import BadMessage, BusUnavailable, LeaseLost
 
 if TYPE_CHECKING:
     from callbus.otlp import Tracer
@@ -261,7 +261,7 @@ class Worker:
         if lease.takeover:
             entries = await self._broker.range(keys.transcript(lease.call_id))
             self._metrics.took_over()
-            history = rebuilt_history(transcript.decode(fields) for _, fields in entries)
+            history = rebuilt_history(_readable(entries))
             past = await self._broker.last_id(keys.media_in(lease.call_id))
             after = (history.resume_from or "0-0").encode()
             structlog.contextvars.bind_contextvars(turn=history.turn)
@@ -326,3 +326,12 @@ class Worker:
     async def _announce(self, lease: Lease, event: str, data: dict[str, Any]) -> None:
         lifecycle = calls.LifecycleEvent("conversation", event, lease.call_id, time.time(), source="worker", data=data)
         await until_available(lambda: calls.publish(self._broker, lifecycle))
+
+
+def _readable(entries: list[StreamEntry]) -> Iterator[transcript.Entry]:
+    """The transcript as far as this version knows it: in a deploy, a newer worker may have written the call so far."""
+    for entry_id, fields in entries:
+        try:
+            yield transcript.decode(fields)
+        except BadMessage as error:
+            log.warning("an entry of the transcript can't be read", entry=entry_id.decode(), error=str(error))

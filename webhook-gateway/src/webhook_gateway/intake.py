@@ -63,7 +63,7 @@ class Intake:
             if trusted == PROBE:
                 self._metrics.webhooks.labels("checked").inc()
                 return JSONResponse({"status": "checked", "scheme": scheme})
-            outcome, event = await self._take(scheme, trusted, began)
+            outcome, event = await self._take(trusted, began)
             status = 202 if outcome == "accepted" else 200
             response = JSONResponse({"status": outcome, "call_id": event.call_id or None}, status)
         except Refusal as refusal:
@@ -94,8 +94,7 @@ class Intake:
         except BadJson as error:
             raise _unreadable(error) from error
 
-    async def _take(self, scheme: str, trusted: dict[str, Any], began: float) -> tuple[str, events.WebhookEvent]:
-        self._metrics.verified.labels(scheme).inc()
+    async def _take(self, trusted: dict[str, Any], began: float) -> tuple[str, events.WebhookEvent]:
         try:
             event = events.parse(trusted)
         except events.BadEvent as error:
