@@ -91,6 +91,7 @@ async def test_the_streamers_doors(attacked: Streamer, token: str) -> None:
         "status",
         "sessions",
         "capacity",
+        "fallback",
         "draining",
         "ready",
     }

@@ -298,6 +298,7 @@ def test_the_sampler_finds_the_function_that_costs() -> None:
     assert sys.platform != "linux" or Path(__file__).name in report
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 async def test_the_whole_bench_with_a_handful_of_calls(tmp_path: Path) -> None:
     plan = Plan((3,), workers=1, idle_s=0.2, settle_s=1, listening_s=1, warm_up_s=5, talking_s=8, keep_going=True)

@@ -67,6 +67,7 @@ def test_the_demo_holds_a_call_and_leaves_its_record(tmp_path: Path) -> None:
     assert re.search(r"median", done.stdout)
 
 
+@pytest.mark.long
 def test_dev_runs_until_ctrl_c_and_call_finds_it(tmp_path: Path) -> None:
     gateway, streamer = free_port(), free_port()
     env = {

@@ -68,8 +68,10 @@ async def test_a_caller_asks_twice_interrupts_and_is_put_through(stack: LocalSta
     report = await place(stack, script, voice)
 
     # On the wire: silence was asked for while the bot spoke, and the transfer came when nothing was playing any more.
-    [stopped] = report.commands_named("break")
+    # Where the recogniser is slow, the bot goes on before it knows the words, and is stopped again.
+    stopped, *again = report.commands_named("break")
     assert stopped.bot_audio_playing
+    assert len(again) <= 1
     [transfer] = report.commands_named("transfer")
     assert not transfer.bot_audio_playing
 
