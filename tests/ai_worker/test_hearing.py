@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from ai_worker.conversation import events as ev
 from ai_worker.hearing import KEPT_MS, Hearing
+from ai_worker.speech_end import SpeechEnd
 from callbus.pcm import bytes_in
+from support.waiting import until
 
 SPEECH, SILENCE = 0.95, 0.02
 
@@ -89,6 +91,58 @@ def test_speech_is_announced_sustained_and_ended() -> None:
     assert stopped.end_ms == 960
     assert 150 <= stopped.silence_ms <= 230
     assert abs(stopped.ended_at - 100.96) < 0.04
+
+
+def spoken_then(hearing: Hearing, frames: list[int]) -> None:
+    """640 ms of speech, 160 ms of silence in whole windows, then 20 ms frames that no window holds yet."""
+    judged(hearing, [(20, SPEECH), (5, SILENCE)])
+    for amplitude in frames:
+        hearing.receive(window(amplitude)[:320], 101.0)
+
+
+def test_the_end_of_speech_is_known_before_the_window_that_shows_it_has_ended() -> None:
+    hearing = Hearing(8000)
+    spoken_then(hearing, [])
+    due_ms = hearing.stop_due_ms
+    assert due_ms == 40
+    assert hearing.stopped_between_windows() == []
+    hearing.receive(bytes(320), 101.0)
+    [stopped] = hearing.stopped_between_windows()
+    assert isinstance(stopped, ev.SpeechStopped)
+    assert (stopped.end_ms, stopped.silence_ms) == (640, 180)
+    assert hearing.stop_due_ms is None
+    assert hearing.stopped_between_windows() == []
+    # Once is enough; and what comes next is a beginning.
+    assert hearing.judge(800, SILENCE) == []
+    assert [type(event) for event in judged_on(hearing, 832, 12, SPEECH)][:1] == [ev.SpeechStarted]
+
+
+@pytest.mark.parametrize("frames", [[1500], [0, 1500], []], ids=["a sound", "a late sound", "no audio"])
+def test_neither_a_sound_nor_audio_that_does_not_come_is_an_end(frames: list[int]) -> None:
+    hearing = Hearing(8000)
+    spoken_then(hearing, frames)
+    assert hearing.stopped_between_windows() == []
+
+
+async def test_the_end_of_speech_is_told_at_its_time() -> None:
+    hearing, heard = Hearing(8000), list[ev.Event]()
+    end = SpeechEnd(hearing, heard.append)
+    end.watch()
+    spoken_then(hearing, [0])
+    end.watch()
+    await until(lambda: bool(heard))
+    assert [type(event) for event in heard] == [ev.SpeechStopped]
+    end.watch()
+    end.cancel()
+
+
+def judged_on(hearing: Hearing, at: int, count: int, probability: float) -> list[ev.Event]:
+    """The windows from `at` (ms) on, loud ones."""
+    found: list[ev.Event] = []
+    for number in range(count):
+        hearing.receive(window(1500), 102.0)
+        found += hearing.judge(at + 32 * number, probability)
+    return found
 
 
 def test_a_short_word_interrupts_nobody() -> None:

@@ -41,6 +41,8 @@ KEYS_PER_CALL = 8
 """Hash, transcript, actions done, webhooks seen: each until its TTL."""
 IMMORTAL = frozenset({keys.EVENTS, keys.WAITING})
 """Trimmed by length: the only ones without a TTL."""
+NO_CALLS = frozenset(name.encode() for name in (keys.WEBHOOKS, keys.WEBHOOKS_REFUSED, keys.WEBHOOKS_REFUSED_TIMES))
+"""One of each, trimmed: what is counted for the console lives on for as long as somebody may look for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,7 @@ class _Watch:
             tasks={name: int(await gauge(self._client, *page)) for name, page in self._pages.items()},
             keys=Counter(_kind(name.decode()) for name in names),
             immortal=[name.decode() for name, ttl in zip(names, ttls, strict=True) if ttl == -1],
-            longest_ttl_s=max(ttls),
+            longest_ttl_s=max(ttl for name, ttl in zip(names, ttls, strict=True) if name not in NO_CALLS),
             clients=int(info["connected_clients"]),
             redis_bytes=int(info["used_memory"]),
             waiting=await broker.execute("XLEN", keys.WAITING),

@@ -27,6 +27,7 @@ from ai_worker.orders import Orders
 from ai_worker.outbox import Outbox
 from ai_worker.providers.suite import Suite
 from ai_worker.providers.usage import Usage
+from ai_worker.speech_end import SpeechEnd
 from ai_worker.tools import ToolBox
 from ai_worker.turn import TurnJudge
 from ai_worker.vad.silero import WINDOW_MS
@@ -73,6 +74,7 @@ class CallTask:
     ) -> None:
         self.lease = lease
         self.hearing = Hearing(sample_rate)
+        self._speech_end = SpeechEnd(self.hearing, self._heard)
         self._agent = agent
         providers = providers.reporting(self._used, self._noted)
         self._live = LiveHearing(
@@ -144,6 +146,7 @@ class CallTask:
         finally:
             if self._wake:
                 self._wake.cancel()
+            self._speech_end.cancel()
             await self._live.aclose()
             if self._traces:
                 self._traces.close()
@@ -205,12 +208,16 @@ class CallTask:
     def judge(self, at_ms: int, probability: float) -> None:
         """The voice-activity detector's word on the next window of the caller's audio."""
         for event in self.hearing.judge(at_ms, probability):
-            if isinstance(event, ev.SpeechStopped):
-                self._hops.paused(self._now())
-            if self._traces and isinstance(event, ev.SpeechPaused | ev.SpeechStopped):
-                self._trace_pause(self._traces, event)
-            self.tell(event)
+            self._heard(event)
         self._live.advance(at_ms + WINDOW_MS)
+        self._speech_end.watch()
+
+    def _heard(self, event: ev.Event) -> None:
+        if isinstance(event, ev.SpeechStopped):
+            self._hops.paused(self._now())
+        if self._traces and isinstance(event, ev.SpeechPaused | ev.SpeechStopped):
+            self._trace_pause(self._traces, event)
+        self.tell(event)
 
     def tell(self, event: ev.Event) -> None:
         """Let the conversation know, and do what it wants done."""

@@ -20,6 +20,8 @@ BARGE_IN_MS = 300
 ONSET_MS = 384
 END_MS = 96
 STEP_MS = 16
+TAIL_MS = 48
+"""More than what was received and not judged yet."""
 NOISE_MS = 1500
 QUIETEST = 60.0
 """Amplitude (of 32767) below which nothing is a beginning, -55 dBFS; and by what factor speech is louder than noise."""
@@ -111,14 +113,30 @@ class Hearing:
                 case SpeechPaused(at_ms=end_ms):
                     found.append(ev.SpeechPaused(end_ms))
                 case SpeechStopped(at_ms=end_ms):
-                    silence_ms = round(self.position_ms - end_ms)
-                    found.append(ev.SpeechStopped(end_ms, silence_ms, self.at(end_ms)))
+                    found.append(self._stopped(end_ms))
         self._follow_voice(at_ms + WINDOW_MS, found)
         loud = self._foreground.loudest >= LOUD_ENOUGH
         if self._gate.speaking and not self._sustained and loud and self._gate.speech_ms >= BARGE_IN_MS:
             self._sustained = True
             found.append(ev.SpeechSustained())
         return found
+
+    @property
+    def stop_due_ms(self) -> float | None:
+        """How much more silence (ms of audio) there must be for the speech to have stopped; None while it goes on."""
+        stops_at_ms = self._gate.stops_at_ms
+        return None if stops_at_ms is None else stops_at_ms - self.position_ms
+
+    def stopped_between_windows(self) -> list[ev.Event]:
+        """To be asked when `stop_due_ms` has passed: the end of the speech, if the sound bears it out."""
+        due_ms = self.stop_due_ms
+        # The last frame may still be on its way; but audio that does not come at all is not silence.
+        if due_ms is None or due_ms > FRAME_MS or not self._quiet(self._loudness(int(self.position_ms), TAIL_MS)).all():
+            return []
+        return [self._stopped(verdict.at_ms) for verdict in self._gate.stop()]
+
+    def _stopped(self, end_ms: int) -> ev.SpeechStopped:
+        return ev.SpeechStopped(end_ms, round(self.position_ms - end_ms), self.at(end_ms))
 
     def _follow_voice(self, end_ms: int, found: list[ev.Event]) -> None:
         """The caller's own voice is the louder one, in the latest window too?"""

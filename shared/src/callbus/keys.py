@@ -35,7 +35,7 @@ WAITING_MAXLEN = 20_000
 MEDIA_IN_MAXLEN = 3_000
 """Entries of one call's inbound stream: one a 20 ms tick, so a minute."""
 COMMANDS_MAXLEN = 5_000
-TRANSCRIPT_MAXLEN = 5_000
+TRANSCRIPT_MAXLEN = 10_000
 RECENT_MAX = 2_000
 
 CALL_TTL_S = 24 * 3600

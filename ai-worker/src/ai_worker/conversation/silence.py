@@ -47,9 +47,7 @@ class Silence:
         occupied = self._speaker.reply or self._ear.busy or self._line.leaving or self._keypad.digits
         if not (occupied or context.history.muted):
             patient_until = max(self._patient_until, context.now + context.options.after_noise)
-            context.timers.set(
-                "silence", context.now + context.options.after_loss if self._missed else patient_until
-            )
+            context.timers.set("silence", context.now + context.options.after_loss if self._missed else patient_until)
 
     def too_long(self) -> None:
         if self._speaker.reply or self._ear.busy or self._line.leaving:

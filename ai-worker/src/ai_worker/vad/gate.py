@@ -70,6 +70,7 @@ class SpeechGate:
         self._pause_ms = _whole_windows(pause_ms)
         # At the window's end that is nearest, since the end of speech is known more finely than by windows.
         self._stop_ms = max(WINDOW_MS, stop_ms - WINDOW_MS // 2)
+        self._exact_stop_ms = stop_ms
         self._paused = False
         self._speaking = False
         self._hears_speech = False
@@ -83,6 +84,11 @@ class SpeechGate:
     def speaking(self) -> bool:
         """Between SpeechStarted and SpeechStopped."""
         return self._speaking
+
+    @property
+    def stops_at_ms(self) -> int | None:
+        """Where speech will have stopped if it stays as silent as it is; None while there is any, or none at all."""
+        return self._last_speech_ms + self._exact_stop_ms if self._speaking and self._end_found else None
 
     @property
     def hears_speech(self) -> bool:
@@ -130,6 +136,10 @@ class SpeechGate:
             self._paused = True
             verdicts.append(SpeechPaused(self._last_speech_ms))
         return verdicts
+
+    def stop(self) -> list[SpeechVerdict]:
+        """`stops_at_ms` has come, and silence with it, before the window that it is in has ended."""
+        return self._close()
 
     def _is_over(self, now_ms: int) -> bool:
         silence_ms = now_ms - self._last_speech_ms
