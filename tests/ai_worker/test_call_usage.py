@@ -102,3 +102,20 @@ async def test_a_fenced_off_workers_requests_are_not_written(broker: Broker) -> 
         await asyncio.wait([running])
     assert running.cancelled()
     assert ("llm", "requests") not in used(await entries(broker))
+
+
+async def test_who_takes_over_is_noted_once_for_each_answer(broker: Broker) -> None:
+    suite = Suite(
+        stt_chain(Scripted("stt")), llm_chain(ScriptedChat("chat")), tts_chain(ScriptedVoice("voice")), Counts()
+    )
+    async with httpx.AsyncClient() as http:
+        call = call_of(broker, suite, http)
+        running = asyncio.create_task(call.run())
+        for turn in (1, 2):
+            for _ in range(3):
+                call._noted("tts: a is kept out; b took over")
+            call._carry_out(act.Write(transcript.Answered(time.time(), turn)))
+        call.receive(b"9-0", media.MediaEnded(time.time(), "the caller hung up"))
+        await asyncio.wait_for(running, 10)
+    notes = [entry.note for entry in await entries(broker) if isinstance(entry, transcript.Noted)]
+    assert notes == ["tts: a is kept out; b took over"] * 2

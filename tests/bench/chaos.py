@@ -24,7 +24,7 @@ from bench.goals import Goal, Result, columns, spread
 from bench.overhead import QUESTIONS, spoken_lines
 from bench.providers import FIRST_BYTE_MS, FIRST_TOKEN_MS, PER_TOKEN_MS, STT_MS, names
 from bench.world import entries_of, place_all, running, write_agent
-from callbus.transcript import BotHeard, BotSays, Entry
+from callbus.transcript import Answered, BotHeard, BotSays, Entry, Noted
 from devstack.stack import LocalStack
 from ringover_sim.report import CallReport, Turn
 from ringover_sim.script import CallScript, HangUp, Say, Step, WaitForBot
@@ -68,6 +68,8 @@ class Seen:
     silent: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
     said_again: list[str] = field(default_factory=list)
+    copied: int = 0
+    """Words of earlier answers that the local model wrote again."""
     ended_early: int = 0
 
 
@@ -152,11 +154,14 @@ async def _judge(stack: LocalStack, book: Codebook, report: CallReport, seen: Se
         if answered is not None:
             seen.answers_s.append(answered)
     seen.ended_early += report.ended_by == "bot"
+    entries = await entries_of(stack, report.call_id)
     on_the_wire = whole_words(book, report.heard_pcm, report.sample_rate)
     seen.words += sum(word in _OF_THE_MODEL for word in on_the_wire)
-    seen.repeated += [f"{where}, heard on the wire: {sentence}" for sentence in twice(on_the_wire)]
-    written = _heard_words(await entries_of(stack, report.call_id))
-    seen.said_again += [f"{where}, in the transcript: {sentence}" for sentence in twice(written)]
+    copied = copied_words(entries)
+    seen.copied += copied.total()
+    seen.repeated += [f"{where}, heard on the wire: {sentence}" for sentence in twice(on_the_wire, copied)]
+    written = _heard_words(entries)
+    seen.said_again += [f"{where}, in the transcript: {sentence}" for sentence in twice(written, copied)]
 
 
 def _answered_s(turn: Turn) -> float | None:
@@ -169,9 +174,28 @@ def whole_words(book: Codebook, pcm: bytes, rate: int) -> list[str]:
     return [heard.word for heard in book.read(pcm, rate) if heard.share >= WHOLE]
 
 
-def twice(words: Sequence[str]) -> list[str]:
-    """The model's sentences of which most words are there twice."""
+def copied_words(entries: Sequence[Entry]) -> Counter[str]:
+    """The words of the answers that the local model wrote: it is small, and copies what it was shown of its own
+    accord. That is no word of ours said twice, but the words count as heard."""
+    copied: Counter[str] = Counter()
+    local = False
+    for entry in entries:
+        match entry:
+            case Noted(note=note) if note.startswith("llm: ") and note.endswith("took over"):
+                local = True
+            case BotSays(text=text) if local:
+                copied.update(word for word in re.findall(r"\w+", text.lower()) if word in _OF_THE_MODEL)
+            case Answered():
+                local = False
+            case _:
+                pass
+    return copied
+
+
+def twice(words: Sequence[str], copied: Counter[str] | None = None) -> list[str]:
+    """The model's sentences of which most words are there twice, the `copied` ones left out."""
     counts = Counter(words)
+    counts.subtract(copied or {})
     found = []
     for start in range(0, len(VOCABULARY), WORDS_A_SENTENCE):
         sentence = VOCABULARY[start : start + WORDS_A_SENTENCE]
@@ -195,6 +219,7 @@ def _result(seen: Seen, given: Counter[str], seed: int) -> Result:
         ["faults given", str(given.total())],
         ["the model's words, heard on the wire", str(seen.words)],
         ["first words after the caller's last, s (p50, p95, max)", ", ".join(f"{v:.1f}" for v in figures.values())],
+        ["of them copied from earlier answers by the local model", str(seen.copied)],
         ["calls that the bot ended, politely, because failures went on", str(seen.ended_early)],
     ]
     head = [f"provider chaos (seed {seed})", ""]

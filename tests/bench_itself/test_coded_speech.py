@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import samplerate
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from bench import chaos
 from bench.coded_speech import MS_PER_CHAR, Codebook
 from bench.providers import names
+from callbus.transcript import Answered, BotSays, Entry, Noted
 
 RATE = 8000
 
@@ -88,3 +91,18 @@ def test_a_sentence_that_is_said_again_is_found() -> None:
     # What was cut within its first words may be said again.
     cut = book.speak(said, RATE)[: 2 * RATE * MS_PER_CHAR // 1000 * (len(first) // 3)]
     assert chaos.twice(chaos.whole_words(book, cut + silence(500) + once, RATE)) == []
+
+
+def test_what_the_local_model_copies_is_not_said_twice() -> None:
+    said = chaos.answer([{"role": "user", "content": "Hello?"}]).split(". ")[0] + "."
+    words = said.lower().rstrip(".").split()
+
+    def answered(turn: int, *notes: str) -> list[Entry]:
+        entries: list[Entry] = [Noted(float(turn), note) for note in notes]
+        return [*entries, BotSays(float(turn), f"1.{turn}", said, turn), Answered(float(turn), turn)]
+
+    local = "llm: openai-chat is kept out; local-llama took over"
+    copied = chaos.copied_words([*answered(1), *answered(2, local), *answered(3, "tts: a failed (x); b took over")])
+    assert copied == Counter(words)
+    assert chaos.twice([*words, *words], copied) == []
+    assert chaos.twice([*words, *words, *words], copied) == [" ".join(words)]

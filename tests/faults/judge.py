@@ -183,7 +183,9 @@ def _context(questions: Sequence[Question], entries: Sequence[transcript.Entry])
 
 def _done_twice(report: CallReport, entries: Sequence[transcript.Entry]) -> list[str]:
     pressed = Counter(str(command.data) for command in report.commands_named("digits"))
-    tools = Counter(entry.arguments for entry in entries if isinstance(entry, ToolUsed) and entry.state == "asked")
+    # An outage can write an entry twice; it is the same call of the tool then.
+    asked = {e.tool_call_id: e.arguments for e in entries if isinstance(e, ToolUsed) and e.state == "asked"}
+    tools = Counter(asked.values())
     problems = [f"digits {digits} were sent {count} times" for digits, count in pressed.items() if count > 1]
     problems += [f"tool {arguments} was asked for {count} times" for arguments, count in tools.items() if count > 1]
     if (transfers := len(report.commands_named("transfer"))) > 1:

@@ -114,6 +114,7 @@ class CallTask:
         self._wake: asyncio.TimerHandle | None = None
         self._finished: asyncio.Future[act.Finish] = asyncio.get_running_loop().create_future()
         self._read_up_to = b""
+        self._notes: set[str] = set()
         # One clock that reads like epoch seconds and never goes back, whatever happens to the machine's.
         self._clock_offset = time.time() - time.monotonic()
         if tracer:
@@ -239,6 +240,8 @@ class CallTask:
                 entry = self._completed(action.entry)
                 self._outbox.write(entry)
                 self._metrics.wrote(entry)
+                if isinstance(entry, transcript.CallerSaid | transcript.Answered):
+                    self._notes.clear()
                 if self._traces:
                     self._traces.wrote(entry)
             case act.Say():
@@ -286,7 +289,10 @@ class CallTask:
         self._outbox.write(entry)
 
     def _noted(self, note: str) -> None:
-        self._outbox.write(transcript.Noted(self._now(), note))
+        # A provider that is kept out is so for every sentence of an answer.
+        if note not in self._notes:
+            self._notes.add(note)
+            self._outbox.write(transcript.Noted(self._now(), note))
 
     def _speak(self, segment: str, pcm: bytes, last: bool) -> None:
         self._hops.spoke(segment, self._now())

@@ -77,6 +77,15 @@ async def test_a_call_is_told_in_words_who_took_over() -> None:
     assert len(second) < 250
 
 
+async def test_a_call_is_told_who_answers_while_the_first_one_is_kept_out() -> None:
+    notes: list[str] = []
+    denied: list[Step] = [ProviderDenied("a", "the API key was not accepted")]
+    chain = llm_chain(ScriptedChat("a", denied), ScriptedChat("b")).reporting(lambda _: None, notes.append)
+    for _ in range(2):
+        assert await answer(chain) == "ok"
+    assert notes == ["llm: a failed (the API key was not accepted); b took over", "llm: a is kept out; b took over"]
+
+
 async def test_what_failed_or_is_late_is_ended() -> None:
     for late in (Scripted("a", [30.0]), Scripted("a", [down()])):
         await transcript(stt_chain(late, Scripted("b")))

@@ -109,6 +109,7 @@ class Attempts(Generic[P]):
         self.note = note
         self.failed: list[ProviderError] = []
         self._left = list(links)
+        self._first = self._left[0]
 
     def __iter__(self) -> Iterator[Attempt[P]]:
         while self._left:
@@ -116,6 +117,8 @@ class Attempts(Generic[P]):
             self._left.remove(link)
             if self.failed:
                 self._switch(self.failed[-1], link)
+            elif link is not self._first:
+                self._say(f"{self._first.provider.name} is kept out", link)
             yield Attempt(self, link, ticket)
 
     @property
@@ -156,10 +159,12 @@ class Attempts(Generic[P]):
             to_provider=to.provider.name,
             reason=error.reason,
         )
+        self._say(f"{error.provider} failed ({mask_text(error.reason)[:LONGEST_ERROR]})", to)
+
+    def _say(self, why: str, to: Link[P]) -> None:
         if self.note:
             # In words that the console knows for a fallback's: see its parts/notes.js.
-            reason = mask_text(error.reason)[:LONGEST_ERROR]
-            self.note(f"{self.seam}: {error.provider} failed ({reason}); {to.provider.name} took over")
+            self.note(f"{self.seam}: {why}; {to.provider.name} took over")
 
 
 class Attempt(Generic[P]):
