@@ -37,7 +37,7 @@ test: setup ## every test that needs neither Docker nor a browser (PYTEST_ARGS=â
 	@$(BIN)/pytest --ignore=tests/containers -m "not faults and not long" -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
 
 test-long: setup ## the console in a real browser (skips, saying so, without chromium), and whole calls (PYTEST_ARGS=â€¦)
-	@$(BIN)/pytest --ignore=tests/containers -m long $(PYTEST_ARGS)
+	@$(BIN)/pytest --ignore=tests/containers -m long -n 2 --dist worksteal $(PYTEST_ARGS)
 
 agents-test: setup ## calls every bot of agents/ by the scripts in agents/tests, and checks what it says and does
 	@$(BIN)/ringover-voicebot test-agents

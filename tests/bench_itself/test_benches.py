@@ -12,6 +12,7 @@ from bench import barge_in, chaos, overhead
 pytestmark = [pytest.mark.speech, pytest.mark.timeout(120)]
 
 
+@pytest.mark.long
 async def test_each_bench_measures(tmp_path: Path) -> None:
     async with asyncio.TaskGroup() as group:
         ahead = group.create_task(overhead.run((overhead.Load(2, 1),), work=tmp_path / "overhead"))

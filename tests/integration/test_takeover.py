@@ -146,6 +146,7 @@ async def test_a_dropped_media_connection_comes_back_to_the_same_conversation(tm
     assert record["recording"]["duration_s"] == pytest.approx(report.duration_ms / 1000, abs=1.5)
 
 
+@pytest.mark.long
 async def test_a_deploy_drops_no_call(tmp_path: Path, voice: Voice) -> None:
     """SIGTERM: the running call goes on to its end on the worker that leaves; new ones go to another."""
 

@@ -129,6 +129,7 @@ WEBHOOKS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("group", [list(VARIANTS)[:4], list(VARIANTS)[4:]], ids=["first", "second"])
 async def test_the_same_call_in_every_dialect(stack: LocalStack, voice: Voice, group: list[str]) -> None:
     async def one(number: int, name: str) -> None:
