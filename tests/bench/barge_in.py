@@ -103,7 +103,9 @@ def reaction_ms(report: CallReport, turn: Turn) -> float | None:
 
 
 def _result(reports: list[CallReport], plan: Plan, seed: int) -> Result:
-    turns = [(report, turn) for report in reports for turn in report.turns if turn.kind == "interrupt"]
+    spoken = [(report, turn) for report in reports for turn in report.turns if turn.kind == "interrupt"]
+    # Where the caller's last words were taken for a turn of their own, the bot was silent just then: no interruption.
+    turns = [(report, turn) for report, turn in spoken if turn.overlap_ms > 0]
     if len(turns) < 0.9 * plan.calls * plan.interruptions:
         problems = [failure for report in reports for failure in report.failures]
         raise BenchError(f"only {len(turns)} interruptions took place: {problems[:3]}")
