@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 import yaml
 
 from callbus.broker import Broker
+from devstack.ports import free_port
 from support.gateway_process import environment, gateway
 from support.papers import anchors
 from support.streamer_process import streamer
@@ -60,17 +60,21 @@ def sampled(exposition: str) -> set[str]:
     return names
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
-def worker(directory: Path, redis_url: str, port: int) -> Iterator[str]:
-    """An ai-worker whose providers are all away: its metrics' address."""
+def running(command: Path, directory: Path, port: int, **settings: str) -> Iterator[str]:
+    """A service that serves its metrics on `port`: their address."""
     directory.mkdir()
+    with (directory / "stderr.log").open("wb") as log:
+        process = subprocess.Popen([command], cwd=directory, env=environment(**settings), stderr=log)
+    try:
+        yield f"http://127.0.0.1:{port}/metrics"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def worker(directory: Path, redis_url: str, port: int) -> AbstractContextManager[str]:
+    """An ai-worker whose providers are all away: its metrics' address."""
     settings = {
         "REDIS_URL": redis_url,
         "WORKER_METRICS_PORT": str(port),
@@ -79,27 +83,13 @@ def worker(directory: Path, redis_url: str, port: int) -> Iterator[str]:
         "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
         **{f"{seam}_PROVIDERS": "openai" for seam in ("STT", "LLM", "TTS")},
     }
-    with (directory / "stderr.log").open("wb") as log:
-        process = subprocess.Popen([WORKER], cwd=directory, env=environment(**settings), stderr=log)
-    try:
-        yield f"http://127.0.0.1:{port}/metrics"
-    finally:
-        process.terminate()
-        process.wait(30)
+    return running(WORKER, directory, port, **settings)
 
 
-@contextmanager
-def jobs(directory: Path, redis_url: str, port: int) -> Iterator[str]:
+def jobs(directory: Path, redis_url: str, port: int) -> AbstractContextManager[str]:
     """An ai-jobs: its metrics' address."""
-    directory.mkdir()
     settings = {"REDIS_URL": redis_url, "CALLS_DIR": str(directory / "calls"), "JOBS_PORT": str(port)}
-    with (directory / "stderr.log").open("wb") as log:
-        process = subprocess.Popen([JOBS], cwd=directory, env=environment(**settings), stderr=log)
-    try:
-        yield f"http://127.0.0.1:{port}/metrics"
-    finally:
-        process.terminate()
-        process.wait(30)
+    return running(JOBS, directory, port, **settings)
 
 
 async def page(url: str, holds: str = "") -> str:
@@ -119,12 +109,12 @@ async def page(url: str, holds: str = "") -> str:
 async def exported(directory: Path, redis_url: str) -> set[str]:
     """Every metric that the services' processes serve."""
     with (
-        gateway(directory / "gateway", REDIS_URL=redis_url, RINGOVER_WEBHOOK_SECRET="of-the-tests") as running,
+        gateway(directory / "gateway", REDIS_URL=redis_url, RINGOVER_WEBHOOK_SECRET="of-the-tests") as hooks,
         streamer(directory / "streamer", redis_url) as media,
         worker(directory / "worker", redis_url, free_port()) as worker_url,
         jobs(directory / "jobs", redis_url, free_port()) as jobs_url,
     ):
-        pages = [await page(f"{running.url}/metrics"), (await media.get("/metrics"))[1]]
+        pages = [await page(f"{hooks.url}/metrics"), (await media.get("/metrics"))[1]]
         pages.append(await page(worker_url, "ringover_worker_calls_held"))
         pages.append(await page(jobs_url, "ringover_jobs_runs_total"))
     return {name for text in pages for name in sampled(text)}

@@ -69,9 +69,14 @@ class Reply:
         return [segment for segment in self.segments if not segment.settled]
 
     @property
+    def cut(self) -> list[Segment]:
+        """What was interrupted and has not been said again: the rest of it is, when the reply goes on."""
+        return [segment for segment in self.segments if segment.interrupted and segment.unheard]
+
+    @property
     def coming(self) -> list[Segment]:
         """What the caller will hear, or hear the rest of, before anything that is written from now on."""
-        return [one for one in self.segments if not one.settled or (self.paused and one.interrupted and one.unheard)]
+        return [*self.unsettled, *(self.cut if self.paused else ())]
 
     @property
     def finished(self) -> bool:
@@ -149,8 +154,7 @@ class Mouth:
             return
         reply.paused = reply.resume_when_silent = reply.line_lost = False
         reply.failed_segments = 0
-        left = [segment for segment in reply.segments if segment.interrupted and segment.unheard]
-        sentences = [Sentence(segment.unheard, segment.protected) for segment in left] + reply.waiting
+        sentences = [Sentence(segment.unheard, segment.protected) for segment in reply.cut] + reply.waiting
         reply.waiting = []
         self.say(sentences)
 
