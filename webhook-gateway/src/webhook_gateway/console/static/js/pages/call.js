@@ -5,6 +5,7 @@ import { address, get } from "../parts/api.js";
 import { costs } from "../parts/costs.js";
 import { facts, fill, h } from "../parts/dom.js";
 import { clock, dayAndTime, duration, phone, words } from "../parts/format.js";
+import { hear } from "../parts/hear.js";
 import { latencyLegend } from "../parts/latency.js";
 import { Notice } from "../parts/notices.js";
 import { entriesOf } from "../parts/record.js";
@@ -20,7 +21,7 @@ export function showCall(page, { id, heading }) {
   get(`/calls/${encodeURIComponent(id)}`).then((record) => {
     if (!shown) return;
     heading.textContent = `Call from ${phone(record.from_number)}`;
-    waveform = whole(body, record, id);
+    waveform = whole(body, record, id, notice);
   }, (error) => shown && notice.fail(error)).finally(() => body.removeAttribute("aria-busy"));
   return () => {
     shown = false;
@@ -29,24 +30,21 @@ export function showCall(page, { id, heading }) {
 }
 
 /** Fills the page from the record; the waveform, if there is one. */
-function whole(body, record, id) {
+function whole(body, record, id, notice) {
   const path = `/calls/${encodeURIComponent(id)}`;
   const began = record.recording?.started_at ?? record.times?.media_at;
   const sound = record.recording
     ? h("audio", { controls: true, preload: "metadata", src: address(`${path}/audio`), "aria-label": "Recording of the call" })
     : null;
-  const waveform = sound && record.waveform ? new Waveform(record.waveform, sound, marks(record, began)) : null;
-  const hear = (at) => {
+  const waveform = sound && record.waveform ? new Waveform(record.waveform, sound, marks(record, began), notice) : null;
+  const hearButton = (at) => {
     const second = at - began;
     if (!sound || !Number.isFinite(second)) return h("time", {}, clock(at));
     const name = duration(second);
-    const from = () => {
-      sound.currentTime = Math.max(0, second);
-      sound.play();
-    };
+    const from = () => hear(sound, notice, Math.max(0, second));
     return h("button", { type: "button", class: "quiet hear", "aria-label": `Hear from ${name}`, on: { click: from } }, `▶ ${name}`);
   };
-  const transcript = new Transcript({ label: "Transcript", live: false, when: hear });
+  const transcript = new Transcript({ label: "Transcript", live: false, when: hearButton });
   entriesOf(record).forEach((entry) => transcript.add(entry));
   fill(body,
     summary(record),

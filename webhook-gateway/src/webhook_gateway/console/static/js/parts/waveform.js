@@ -2,15 +2,17 @@
 
 import { h } from "./dom.js";
 import { duration } from "./format.js";
+import { hear } from "./hear.js";
 
 const HEIGHT = 120;
 const STEP_S = 5;
 
 export class Waveform {
-  /** `data`: {ms_per_point, caller: [0..1], bot: [0..1]}; `sound`: the <audio>; `marks`: [{second, name}]. */
-  constructor(data, sound, marks) {
+  /** `data`: {ms_per_point, caller: [0..1], bot: [0..1]}; `sound`: the <audio>; `marks`: [{second, name}]; `notice`: tells what fails. */
+  constructor(data, sound, marks, notice) {
     this.data = data;
     this.sound = sound;
+    this.notice = notice;
     this.marks = marks;
     this.seconds = (Math.max(data.caller.length, data.bot.length) * data.ms_per_point) / 1000;
     this.el = h("canvas", {
@@ -34,8 +36,7 @@ export class Waveform {
 
   #click(event) {
     const box = this.el.getBoundingClientRect();
-    this.#hear(((event.clientX - box.left) / box.width) * this.seconds);
-    this.sound.play();
+    hear(this.sound, this.notice, this.#within(((event.clientX - box.left) / box.width) * this.seconds));
   }
 
   #key(event) {
@@ -44,14 +45,14 @@ export class Waveform {
       ArrowLeft: now - STEP_S, ArrowRight: now + STEP_S, ArrowDown: now - STEP_S, ArrowUp: now + STEP_S,
       Home: 0, End: this.seconds,
     }[event.key];
-    if (to !== undefined) this.#hear(to);
-    else if (event.key === " " || event.key === "Enter") this.sound.paused ? this.sound.play() : this.sound.pause();
+    if (to !== undefined) this.sound.currentTime = this.#within(to);
+    else if (event.key === " " || event.key === "Enter") this.sound.paused ? hear(this.sound, this.notice) : this.sound.pause();
     else return;
     event.preventDefault();
   }
 
-  #hear(second) {
-    this.sound.currentTime = Math.min(this.seconds, Math.max(0, second));
+  #within(second) {
+    return Math.min(this.seconds, Math.max(0, second));
   }
 
   #draw() {
