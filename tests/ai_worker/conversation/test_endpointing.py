@@ -144,7 +144,10 @@ def test_whoever_was_asked_for_so_many_digits_has_finished_after_them(
         ((), OPTIONS.dictating),
         ((0.4,), OPTIONS.dictating),
         ((0.4, 0.5), OPTIONS.dictating_soonest),
-        ((0.4, 0.8, 0.5), 1.6),
+        ((0.4, 0.8), 1.6),
+        ((0.4, 0.8, 0.5), 1.4),
+        ((0.5, 0.5, 0.5), OPTIONS.unclear),
+        ((0.5, 0.6, 0.5, 0.4), 1.05),
         ((0.5, 1.4), OPTIONS.dictating),
     ],
 )

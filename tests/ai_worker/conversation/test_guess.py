@@ -157,3 +157,28 @@ def test_the_call_ends_while_a_guess_waits() -> None:
     assert world.finish
     assert kinds(world, act.StopThinking)
     assert isinstance(world.actions[-1][1], act.Finish)
+
+
+def test_words_that_are_known_before_the_caller_has_stopped_are_guessed_at_when_he_has() -> None:
+    asked = {}
+    for partial in (None, 0.1):
+        # Whether "on Sunday" is all is open, and the final words come late.
+        world = library(latency=Latency(stt=0.5, partial=partial)).until_turn()
+        world.caller.say("On Sunday")
+        world.until(lambda: bool(kinds(world, act.Think)))
+        stopped = max(at for at, action in world.actions if isinstance(action, act.Transcribe))
+        asked[partial] = next(at for at, action in world.actions if isinstance(action, act.Think)) - stopped
+    assert asked[None] == pytest.approx(0.5, abs=0.02)
+    # A tenth of a second after the fifth of one that shows that he has stopped.
+    assert asked[0.1] == pytest.approx(0.1, abs=0.02)
+
+
+@pytest.mark.parametrize(("figures", "silence"), [("9 2 4 1", 0.9), ("9 2 4", 1.2), ("9 2", 2.2)])
+def test_a_dictation_is_answered_by_its_rhythm_from_the_first_figure_on(figures: str, silence: float) -> None:
+    world = library(latency=Latency(stt=0.05, first_token=0.05, token=0.01, first_audio=0.05)).until_turn()
+    ended = world.now
+    for figure in figures.split():
+        ended = world.caller.say(figure, after=ended - world.now + 0.45)
+    world.until_heard("pardon, caller?")
+    assert world.caller_said == [figures]
+    assert answered_after(world) == pytest.approx(silence, abs=0.03)

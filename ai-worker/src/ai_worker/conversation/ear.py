@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ai_worker.conversation.actions import PROBE, Listen, StopListening, Transcribe
 from ai_worker.conversation.context import Context
-from ai_worker.conversation.endpointing import is_dictating, silence_needed, words
+from ai_worker.conversation.dictation import Dictation, dictation
+from ai_worker.conversation.endpointing import silence_needed, words
 from ai_worker.conversation.events import Partial, SpeechStarted, SpeechStopped, Transcribed, TurnJudged
+from ai_worker.conversation.languages import language_of
 from ai_worker.conversation.utterance import Utterance
 
 
@@ -70,11 +72,12 @@ class Ear:
             now = self._context.now - event.speech_ms / 1000
             utterance = Utterance(self._count, event.start_ms, max(0, event.start_ms - pre_roll), now)
         else:
-            if self.dictating(utterance.text_so_far):
+            if self._may_be_dictating(utterance.text_so_far):
                 utterance.pauses.append((event.start_ms - utterance.end_ms) / 1000)
             if utterance.end_ms - utterance.from_ms >= self._options.longest_part * 500:
                 self._keep_part(utterance)
                 utterance.from_ms = max(utterance.end_ms, event.start_ms - pre_roll)
+                utterance.partial = ""
             utterance.revision += 1
             utterance.words = None
             utterance.backchannel = utterance.sounds_finished = False
@@ -118,7 +121,7 @@ class Ear:
         until = self._position(utterance)
         utterance.end_ms = until
         self._request_part(utterance, until)
-        utterance.from_ms = until
+        utterance.from_ms, utterance.partial = until, ""
         self._listen(utterance)
         self._context.after("monologue", self._options.longest_part)
 
@@ -198,7 +201,14 @@ class Ear:
 
     def dictating(self, text: str) -> bool:
         """Whether text like this is a number, a spelling or an address that will probably go on."""
-        return is_dictating(text, language=self._language, asked=self._asked)
+        return self._dictation(text) == "under way"
+
+    def _may_be_dictating(self, text: str) -> bool:
+        """The first figure of many sounds like an answer, and a whole number may go on."""
+        return self._dictation(text) != "none"
+
+    def _dictation(self, text: str) -> Dictation:
+        return dictation(text.strip(), language_of(self._language), asked=self._asked)
 
     def turn_ends_at(self, utterance: Utterance) -> float:
         """When the silence after what was understood has lasted long enough."""

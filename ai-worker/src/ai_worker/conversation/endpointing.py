@@ -11,7 +11,8 @@ from ai_worker.conversation.languages import language_of
 
 _WORD = re.compile(r"[\w'’-]+")
 _RHYTHM = 2
-"""So many pauses show how long the next one may be."""
+"""So many pauses show how long the next one may be: twice the longest. One more, and 1.75 times are as sure a sign (the
+longest of three is longer), also of somebody quick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class EndpointingOptions:
     incomplete: float = 1.6
     dictating: float = 2.2
     dictating_soonest: float = 1.2
-    """Of somebody who dictates with short pauses: twice the longest of them, and at least this."""
+    """Of somebody who dictates with short pauses: twice the longest of two, and at least this."""
     longest: float = 3.0
 
 
@@ -51,11 +52,6 @@ def silence_needed(
     return min(options.longest, _silence(text.strip(), options, language, asked, pauses))
 
 
-def is_dictating(text: str, *, language: str = "en", asked: str = "") -> bool:
-    """Whether the caller is in the middle of a number, a spelling or an address."""
-    return dictation(text.strip(), language_of(language), asked=asked) == "under way"
-
-
 def _silence(text: str, options: EndpointingOptions, language: str, asked: str, pauses: Sequence[float]) -> float:
     known, spoken = language_of(language), words(text)
     if not spoken:
@@ -64,7 +60,9 @@ def _silence(text: str, options: EndpointingOptions, language: str, asked: str, 
         case "under way":
             if len(pauses) < _RHYTHM:
                 return options.dictating
-            return min(options.dictating, max(options.dictating_soonest, 2 * max(pauses)))
+            if len(pauses) == _RHYTHM:
+                return min(options.dictating, max(options.dictating_soonest, 2 * max(pauses)))
+            return min(options.dictating, max(options.unclear, 1.75 * max(pauses)))
         case "probably whole":
             return options.unclear
         case "whole":

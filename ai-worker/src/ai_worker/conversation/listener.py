@@ -20,6 +20,8 @@ from ai_worker.conversation.voicemail import Voicemail
 
 _LONGER_THAN_USUAL = 1.25
 """A pause so much longer than the caller's longest one in this dictation is probably its end."""
+_LAST_WORD_S = 0.3
+"""So long after the caller's last sound, an STT that tells words as they are spoken has told the last one."""
 
 
 class Listener:
@@ -160,8 +162,10 @@ class Listener:
     def _guess_early(self) -> None:
         """The caller pauses, and the words so far are a whole thought: the final ones will hardly be others."""
         utterance, reply = self._ear.utterance, self._speaker.reply
-        if utterance is None or not self._ear.pausing or utterance.words is not None or utterance.awaits_parts:
+        if utterance is None or not self._ear.pausing or utterance.words is not None:
             return
+        if utterance.awaits_parts or not utterance.partial:
+            return  # of one of its parts, nothing is known
         text, options = utterance.text_so_far, self._context.options.endpointing
         held = reply is None or reply.paused
         # After a tenth of a second only a whole sentence is worth a guess: there are such pauses between words.
@@ -170,8 +174,12 @@ class Listener:
             self._thinker.guess(text)
 
     def speech_stopped(self, event: ev.SpeechStopped) -> None:
-        if self._ear.stopped(event) and self._speaker.reply and self._speaker.reply.paused:
+        if not self._ear.stopped(event):
+            return
+        if self._speaker.reply and self._speaker.reply.paused:
             self._context.after("interruption", self._context.options.false_interruption)
+        if utterance := self._ear.utterance:
+            self._timers.set("guess", utterance.stopped_at + _LAST_WORD_S)
 
     def transcribed(self, event: ev.Transcribed) -> None:
         if event.revision == PROBE:
@@ -220,6 +228,7 @@ class Listener:
         """The turn ends in a moment, unless the caller goes on: the answer is begun meanwhile."""
         utterance = self._ear.utterance
         if utterance is None or not self._timers.running("turn"):
+            self._guess_early()
             return
         ends_at, now = self._ear.turn_ends_at(utterance), self._context.now
         # Whoever dictates will probably go on: no guess is wasted on each pause.
