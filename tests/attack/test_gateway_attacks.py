@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
-from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from callbus.broker import Broker
 from support.attackers import attack, dribble
 from support.gateway_process import ENDPOINT, Gateway
+from support.gateway_serving import EndlessAnswer, read_nothing, serving
 from support.gateway_webhooks import envelope, post, published
 from webhook_gateway import deadlines
 from webhook_gateway.deadlines import HEAD_TIMEOUT_S
@@ -58,27 +56,6 @@ async def test_slow_clients_are_cut_off_and_webhooks_are_taken_meanwhile(
 
 async def test_a_client_that_does_not_read_its_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deadlines, "REQUEST_TIMEOUT_S", 0.3)
-    ended = asyncio.Event()
-
-    async def large(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        try:
-            for _ in range(1000):
-                await send({"type": "http.response.body", "body": bytes(1 << 16), "more_body": True})
-        finally:
-            ended.set()
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        large, http=deadlines.DeadlineProtocol, ws="none", lifespan="off", log_config=None, access_log=False
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server._serve(sockets=[listener]))
-    _, writer = await asyncio.open_connection(*listener.getsockname(), limit=1024)
-    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    async with asyncio.timeout(5):
-        await ended.wait()
-    writer.transport.abort()
-    server.should_exit = True
-    await serving
-    listener.close()
+    answer = EndlessAnswer()
+    async with serving(answer) as address:
+        await read_nothing(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", answer)

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from callbus.media import Playback
-from streamer.playout import ABANDONED_S, FIRST_PIECE_MS, REFILL_S, Piece, PlayoutClock
+from streamer.playout import ABANDONED_S, REFILL_S, Piece, PlayoutClock
+from streamer.segments import FIRST_PIECE_MS
 from support.playout_line import BYTES_PER_S, RATE, Line, at, audio
 
 

@@ -17,8 +17,8 @@ from streamer import commands
 from streamer.actions import Action, Actions, wire_text
 from streamer.context import Context
 from streamer.fallback import Fallback
-from streamer.playout import File
 from streamer.recording import Recorder
+from streamer.segments import File
 from streamer.speech import Speech
 
 log = structlog.get_logger()

@@ -7,23 +7,22 @@ message that arrives.
 from __future__ import annotations
 
 import asyncio
-import http
 import logging
 import socket
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from websockets.datastructures import Headers, MultipleValuesError
+from websockets.datastructures import MultipleValuesError
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from streamer.frames import FrameCutter, whole_message
 from streamer.gate import Admission, Refusal
 from streamer.pace import Pace
+from streamer.pages import Page, plain
 from streamer.session import MediaSession
 
 if TYPE_CHECKING:
@@ -43,15 +42,6 @@ ABNORMAL = 1006
 
 log = structlog.get_logger()
 _protocol_log = logging.getLogger("websockets.server")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """An HTTP answer."""
-
-    status: int
-    content_type: str
-    body: bytes
 
 
 class MediaConnection(asyncio.Protocol):
@@ -129,12 +119,12 @@ class MediaConnection(asyncio.Protocol):
             return
         if cutter.at_a_frame and (message := self._message(data)) is not None:
             self._pace.spend(1, len(data))
-            session.on_binary(message)
+            session.caller.on_binary(message)
             return
         for frame in cutter.cut(data):
             if (message := self._message(frame)) is not None:
                 self._pace.spend(1, len(frame))
-                session.on_binary(message)
+                session.caller.on_binary(message)
             else:
                 self._parse(frame)
             if self._transport.is_closing():
@@ -154,7 +144,7 @@ class MediaConnection(asyncio.Protocol):
         for event in events:
             if type(event) is Frame:
                 if event.opcode is Opcode.BINARY and event.fin and self._session is not None:
-                    self._session.on_binary(event.data)  # type: ignore[arg-type]
+                    self._session.caller.on_binary(event.data)  # type: ignore[arg-type]
                 else:
                     self._on_frame(event)
             elif isinstance(event, Request):
@@ -241,7 +231,7 @@ class MediaConnection(asyncio.Protocol):
                 self._fragments = [bytes(frame.data)]
                 self._fragments_are_text = frame.opcode is Opcode.TEXT
             case Opcode.TEXT:
-                session.on_text(bytes(frame.data).decode(errors="replace"))
+                session.caller.on_text(bytes(frame.data).decode(errors="replace"))
             case Opcode.CONT:
                 # Empty ones count for nothing in the message's size, and could go on for ever.
                 if frame.data:
@@ -249,9 +239,9 @@ class MediaConnection(asyncio.Protocol):
                 if frame.fin:
                     message, self._fragments = b"".join(self._fragments), []
                     if self._fragments_are_text:
-                        session.on_text(message.decode(errors="replace"))
+                        session.caller.on_text(message.decode(errors="replace"))
                     else:
-                        session.on_binary(message)
+                        session.caller.on_binary(message)
             case Opcode.CLOSE if self._ws.close_rcvd is not None:
                 session.on_closed(self._ws.close_rcvd.code)
 
@@ -259,14 +249,14 @@ class MediaConnection(asyncio.Protocol):
         path = request.path.partition("?")[0]
         page = self._server.pages.get(path)
         if page is not None:
-            self._answer(page() if request.method == "GET" else _plain(405, "expected GET"))
+            self._answer(page() if request.method == "GET" else plain(405, "expected GET"))
             return
         verdict = self._server.gate.judge(request.path, _authorization(request), now=time.time())
         if isinstance(verdict, Admission) and (reason := self._server.refuses(verdict)):
             verdict = Refusal(503, reason)
         if isinstance(verdict, Refusal):
             self._server.note_refusal(verdict)
-            self._answer(_plain(verdict.status, verdict.text))
+            self._answer(plain(verdict.status, verdict.text))
             return
         response = self._ws.accept(request)
         self._ws.send_response(response)
@@ -283,13 +273,7 @@ class MediaConnection(asyncio.Protocol):
         )
 
     def _answer(self, page: Page) -> None:
-        status = http.HTTPStatus(page.status)
-        headers = Headers(
-            [("Connection", "close"), ("Content-Length", str(len(page.body))), ("Content-Type", page.content_type)]
-        )
-        if status in (401, 503):
-            headers.update({"WWW-Authenticate": "Bearer"} if status == 401 else {"Retry-After": "2"})
-        self._ws.send_response(Response(status.value, status.phrase, headers, page.body))
+        self._ws.send_response(page.response())
         self._write()
 
     def _write(self) -> None:
@@ -312,7 +296,3 @@ def _authorization(request: Request) -> str | None:
         return request.headers.get("Authorization")
     except MultipleValuesError:
         return None
-
-
-def _plain(status: int, text: str) -> Page:
-    return Page(status, "text/plain; charset=utf-8", f"{text}\n".encode())

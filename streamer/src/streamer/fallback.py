@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from streamer import commands
-from streamer.playout import File
+from streamer.segments import File
 from streamer.settings import StreamerSettings
 from streamer.speech import Speech
 

@@ -46,6 +46,7 @@ class Feed:
         "_packer",
         "dropped_frames",
         "lost",
+        "muted",
     )
 
     def __init__(self) -> None:
@@ -59,6 +60,8 @@ class Feed:
         self.dropped_frames = 0
         self.lost = False
         """The stream was gone when entries were to be written: the conversation is over, or Redis lost its data."""
+        self.muted = False
+        """Nobody reads this stream any more: it gets no audio, and what else there is to tell is not written."""
 
     def open(self, call_id: str) -> None:
         """Say whose stream it is; only then may it be marked for writing."""

@@ -1,74 +1,13 @@
-"""How a media session finds its call, and enters it in Redis."""
+"""How a media session enters its call in Redis, and how the others hear of it."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import time
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from callbus import calls, commands, keys, sessions
 from callbus.broker import Broker, until_available, xadd
-from callbus.errors import BusUnavailable
-from streamer.inbound import CallStart, Metadata
-
-METADATA_WAIT_S = 0.4
-"""Metadata usually comes first, but audio can come before it; longer than this, a caller must not wait."""
-METADATA_MAX_BYTES = 16 << 10
-
-log = structlog.get_logger()
-
-
-def own_call_id() -> str:
-    """An id for a call that nothing names."""
-    return f"media-{uuid.uuid4()}"
-
-
-async def identify(broker: Broker, told: asyncio.Future[Metadata | CallStart]) -> str:
-    """The call's id from what the media server tells of it in the first moments, else one of its own."""
-    try:
-        async with asyncio.timeout(METADATA_WAIT_S):
-            message = await told
-            found = await _call_of(broker, message)
-    except (TimeoutError, BusUnavailable):
-        found = None
-    return found or own_call_id()
-
-
-async def note_metadata(broker: Broker, call_id: str, metadata: Metadata) -> None:
-    """Keep what the media server told in the call's hash; where it names another call, as `linked_call_id`."""
-    linked = await _call_of(broker, metadata)
-    # Half of a surrogate pair (a name cut in an emoji's middle, written as an escape) can't be encoded again.
-    text = json.dumps(metadata.raw, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    key = keys.call(call_id)
-    numbers = (("from_number", metadata.from_number), ("to_number", metadata.to_number))
-    await broker.pipeline(
-        [
-            *(("HSETNX", key, name, number) for name, number in numbers if number),
-            *([("HSET", key, "metadata", text)] if len(text.encode()) <= METADATA_MAX_BYTES else []),
-            *([("HSET", key, "linked_call_id", linked)] if linked and linked != call_id else []),
-            ("EXPIRE", key, keys.CALL_TTL_S),
-        ]
-    )
-
-
-async def _call_of(broker: Broker, message: Metadata | CallStart) -> str | None:
-    if message.call_id or isinstance(message, CallStart):
-        return message.call_id
-    if message.from_number and message.to_number:
-        found = await calls.find_by_numbers(broker, message.from_number, message.to_number)
-        if found is None:
-            log.info(
-                "no live call between these numbers",
-                from_number=message.from_number,
-                to_number=message.to_number,
-            )
-        return found
-    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,17 +15,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from callbus.media import Playback
-from callbus.pcm import SAMPLE_BYTES, bytes_in
+from callbus.pcm import SAMPLE_BYTES
+from streamer.segments import File, PieceCutter, Segment, Spans
 
-FIRST_PIECE_MS = 200
-"""The least that is worth a playback of its own, unless a segment ends with it."""
 REFILL_S = 0.4
 """The next piece goes out when the one that is playing has this much left."""
-LONGEST_PIECE_MS = 5000
 ABANDONED_S = 3.0
 """A segment that nobody closes gives way to the next one after this long a silence."""
 BREAK_GRACE_S = 0.3
@@ -41,29 +39,7 @@ class Piece:
     pcm: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file to let the media server play. `action_id` is the caller's name for it."""
-
-    url: str
-    action_id: str
-
-
 Output: TypeAlias = Piece | File
-
-
-@dataclass(slots=True, eq=False)
-class _Segment:
-    name: str
-    arrived_at: float
-    sent_at: float | None = None
-    pending: bytearray = field(default_factory=bytearray)
-    arrived: int = 0
-    in_flight: int = 0
-    heard: int = 0
-    closed: bool = False
-    dropped: bool = False
-    started: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -72,7 +48,7 @@ class _Sent:
 
     start: float
     end: float
-    spans: deque[tuple[_Segment, int]]
+    spans: deque[tuple[Segment, int]]
     offset: int = 0
 
 
@@ -85,9 +61,8 @@ class PlayoutClock:
     def __init__(self, sample_rate: int, *, lag: float = 0.0) -> None:
         self._lag = lag
         self._bytes_per_s = sample_rate * SAMPLE_BYTES
-        self._first_piece = bytes_in(FIRST_PIECE_MS, sample_rate)
-        self._longest_piece = bytes_in(LONGEST_PIECE_MS, sample_rate)
-        self._items: deque[_Segment | File] = deque()
+        self._cutter = PieceCutter(sample_rate)
+        self._items: deque[Segment | File] = deque()
         self._sent: deque[_Sent] = deque()
         self._file_from: float | None = None
         self._quiet_since: float | None = None
@@ -112,7 +87,7 @@ class PlayoutClock:
             return False
         item = next((item for item in self._segments() if item.name == segment and not item.closed), None)
         if item is None:
-            item = _Segment(segment, now)
+            item = Segment(segment, now)
             self._items.append(item)
             self._idle = False
         pcm = pcm[: len(pcm) - len(pcm) % SAMPLE_BYTES]
@@ -179,7 +154,7 @@ class PlayoutClock:
             segment, length = piece.spans[0]
             heard_until = piece.offset + (length if segment.started else 0)
             wakes.append(piece.start + heard_until / self._bytes_per_s)
-            if len(self._sent) == 1 and self._file_from is None and self._ready():
+            if len(self._sent) == 1 and self._file_from is None and self._cutter.next(self._items):
                 wakes.append(piece.end - REFILL_S)
         elif self._quiet_since is not None and self._abandoned() is not None:
             wakes.append(self._quiet_since + ABANDONED_S)
@@ -231,45 +206,18 @@ class PlayoutClock:
                 return
             if not self._sent:
                 self._give_up_abandoned(now)
-            spans, file = self._next_spans()
-            if file is not None:
-                self._items.remove(file)
+            following = self._cutter.next(self._items)
+            if isinstance(following, File):
+                self._items.remove(following)
                 self._file_from = self._sent[0].end if self._sent else now
-                self._outputs.append(file)
+                self._outputs.append(following)
                 self._settle(now)
-            elif spans:
-                self._send(now, spans)
+            elif following:
+                self._send(now, following)
             else:
                 return
 
-    def _next_spans(self) -> tuple[list[tuple[_Segment, int]], File | None]:
-        """The parts of segments that make up the next piece, or the file whose turn it is; nothing if it must wait."""
-        spans: list[tuple[_Segment, int]] = []
-        room = self._longest_piece
-        up_to_an_end = 0
-        for item in self._items:
-            if isinstance(item, File):
-                if not spans:
-                    return [], item
-                break
-            taken = min(room, len(item.pending))
-            if taken:
-                spans.append((item, taken))
-                room -= taken
-                if item.closed and taken == len(item.pending):
-                    up_to_an_end = len(spans)
-            if not room or not (item.closed or item.dropped):
-                break
-        if self._longest_piece - room < self._first_piece:
-            # Too short to break off in the middle of a sentence: a seam is less audible at the end of one.
-            del spans[up_to_an_end:]
-        return spans, None
-
-    def _ready(self) -> bool:
-        spans, file = self._next_spans()
-        return bool(spans) or file is not None
-
-    def _send(self, now: float, spans: list[tuple[_Segment, int]]) -> None:
+    def _send(self, now: float, spans: Spans) -> None:
         if not self._sent and spans[0][0].started:
             self.underruns += 1
         start = max(now + self._lag, self._sent[-1].end if self._sent else 0.0)
@@ -284,10 +232,10 @@ class PlayoutClock:
         self._outputs.append(Piece(start, bytes(pcm)))
         self._advance(now)
 
-    def _abandoned(self) -> _Segment | None:
+    def _abandoned(self) -> Segment | None:
         """A segment that nobody closed, while others wait behind it."""
         segment = self._items[0] if len(self._items) > 1 else None
-        if isinstance(segment, _Segment) and segment.started and not segment.closed and not segment.pending:
+        if isinstance(segment, Segment) and segment.started and not segment.closed and not segment.pending:
             return segment
         return None
 
@@ -298,15 +246,15 @@ class PlayoutClock:
             self._refuse(segment.name)
             self._settle(self._quiet_since)
 
-    def _segments(self) -> Iterator[_Segment]:
-        return (item for item in self._items if isinstance(item, _Segment))
+    def _segments(self) -> Iterator[Segment]:
+        return (item for item in self._items if isinstance(item, Segment))
 
     def _refuse(self, name: str) -> None:
         self._refused[name] = None
         if len(self._refused) > REFUSED_MAX:
             del self._refused[next(iter(self._refused))]
 
-    def _report(self, at: float, state: Literal["started", "finished", "cut"], segment: _Segment) -> None:
+    def _report(self, at: float, state: Literal["started", "finished", "cut"], segment: Segment) -> None:
         self._last_segment = segment.name
         heard, total = (count * 1000 // self._bytes_per_s for count in (segment.heard, segment.arrived))
         arrived, sent = (segment.arrived_at, segment.sent_at) if state == "started" else (None, None)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import structlog
 
-from streamer.connection import MediaConnection, Page
+from streamer.connection import MediaConnection
 from streamer.context import Context
 from streamer.gate import Admission, Gate, Refusal
+from streamer.pages import Page
 
 SWEEP_EVERY_S = 1.0
 HANDSHAKES_MAX = 512

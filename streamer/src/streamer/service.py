@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -15,10 +14,10 @@ from callbus.broker import Broker
 from callbus.errors import BusUnavailable
 from streamer.bus import Inbox, Outbox
 from streamer.care import Caretaker
-from streamer.connection import Page
 from streamer.context import Context
 from streamer.gate import Gate
 from streamer.metrics import CONTENT_TYPE, Counters, Metrics
+from streamer.pages import Page, json_page
 from streamer.recording import Disk
 from streamer.server import MediaServer
 from streamer.settings import StreamerSettings
@@ -144,16 +143,12 @@ class Streamer:
         }
 
     def _health(self) -> Page:
-        return _json(200, {"status": "ok", **self._info()})
+        return json_page(200, {"status": "ok", **self._info()})
 
     def _ready(self) -> Page:
         redis = self._inbox.available and self._outbox.available
         ready = redis and not self._server.draining
-        return _json(200 if ready else 503, {"ready": ready, "redis": redis, "draining": self._server.draining})
+        return json_page(200 if ready else 503, {"ready": ready, "redis": redis, "draining": self._server.draining})
 
     def _metrics_page(self) -> Page:
         return Page(200, CONTENT_TYPE, self._metrics.page())
-
-
-def _json(status: int, values: dict[str, Any]) -> Page:
-    return Page(status, "application/json", json.dumps(values).encode())

@@ -14,15 +14,14 @@ import structlog
 from callbus import commands as bus
 from callbus import keys, media, sessions
 from callbus.broker import until_available
-from callbus.pcm import FRAME_MS
-from streamer import commands, joining
+from streamer import joining
 from streamer.bot import Bot
+from streamer.caller import Caller
 from streamer.context import Context
-from streamer.dtmf import Tone, ToneDetector
 from streamer.feed import Feed
-from streamer.inbound import Audio, CallEnd, CallStart, Dtmf, Event, InboundDecoder, Metadata, Unreadable
-from streamer.presses import Presses
+from streamer.inbound import CallEnd, Event, Unreadable
 from streamer.recording import Recorder
+from streamer.signalling import Signalling
 from streamer.speech import Speech
 
 ORDERLY_CLOSE = (1000, 1001, 1005)
@@ -50,7 +49,6 @@ class MediaSession:
         self, context: Context, connection: Connection, *, call_id: str | None, sample_rate: int, channels: int
     ) -> None:
         self.id = secrets.token_hex(8)
-        self.call_id = call_id
         self.state: State = "joining"
         self.feed = Feed()
         self._context = context
@@ -59,14 +57,9 @@ class MediaSession:
         self._loop = asyncio.get_running_loop()
         # One offset for the whole session: its times must not jump when the wall clock is set.
         self._epoch_offset = time.time() - self._loop.time()
-        self._decoder = InboundDecoder(sample_rate, channels)
-        self._tones = ToneDetector(sample_rate)
-        self._presses = Presses()
-        self._told: asyncio.Future[Metadata | CallStart] = self._loop.create_future()
-        self._metadata: Metadata | None = None
-        self._position_ms = 0
-        self._acknowledges = False
-        self._muted = False
+        self._signalling = Signalling(
+            context.broker, call_id=call_id, send_text=connection.send_text, spawn=self._spawn
+        )
         self._away_timer: asyncio.TimerHandle | None = None
         started = self.now()
         self._recorder = Recorder(
@@ -76,6 +69,16 @@ class MediaSession:
             streamer=context.streamer_id,
             sample_rate=sample_rate,
             started=started,
+        )
+        self.caller = Caller(
+            context,
+            feed=self.feed,
+            recorder=self._recorder,
+            sample_rate=sample_rate,
+            channels=channels,
+            epoch_offset=self._epoch_offset,
+            tell=self._tell,
+            other=self._receive_other,
         )
         speech = Speech(
             sample_rate,
@@ -102,6 +105,11 @@ class MediaSession:
         self._log = structlog.get_logger().bind(session=self.id, call_id=call_id)
         self._join_task = self._spawn(self._join())
 
+    @property
+    def call_id(self) -> str | None:
+        """None until it is known."""
+        return self._signalling.call_id
+
     def now(self) -> float:
         """Epoch seconds, never going back."""
         return self._loop.time() + self._epoch_offset
@@ -115,81 +123,23 @@ class MediaSession:
 
     # The media server's side
 
-    def on_binary(self, data: bytes) -> None:
-        """A binary message arrived."""
-        if self._decoder.is_next_chunk(data):
-            self._receive_audio(data)
-        else:
-            self._receive(self._decoder.receive_binary(data))
-
-    def on_text(self, text: str) -> None:
-        """A text message arrived."""
-        self._receive(self._decoder.receive_text(text))
-
     def on_closed(self, code: int) -> None:
         """The connection is closed, or will be, with this code (1006: it broke)."""
         if self.state not in ("joining", "live"):
             return
-        self._receive(self._decoder.flush())
+        self.caller.flush()
         if code in ORDERLY_CLOSE or self.call_id is None:
             self.end("closed")
         else:
             self._drop(code)
 
-    def _receive(self, events: list[Event]) -> None:
-        for event in events:
-            if type(event) is Audio:
-                self._receive_audio(event.pcm)
-            else:
-                self._receive_other(event)
-
-    def _receive_audio(self, pcm: bytes) -> None:
-        now = self._loop.time() + self._epoch_offset
-        self._context.counters.frames_in += 1
-        self._recorder.caller(now, pcm)
-        if not self._muted:
-            if (tone := self._tones.receive(pcm)) is not None:
-                self._receive_tone(now, tone)
-                # Nobody speaks through a tone, and a recogniser of speech makes words of it.
-                pcm = bytes(len(pcm))
-            if self.feed.audio(now, self._position_ms, pcm) and self.state == "live":
-                self._context.outbox.mark(self.feed)
-        self._position_ms += FRAME_MS
-
-    def _receive_tone(self, now: float, tone: Tone) -> None:
-        if tone.digit is None:
-            self._presses.still_heard(now)
-        elif self._presses.heard(tone.digit, now):
-            self._tell(media.Dtmf(round(now, 3), tone.digit))
-
     def _receive_other(self, event: Event) -> None:
-        match event:
-            case Dtmf(digit):
-                now = self.now()
-                if self._presses.signalled(digit, now):
-                    self._tell(media.Dtmf(round(now, 3), digit))
-            case Metadata():
-                self._metadata = event
-                if not self._told.done():
-                    if event.call_id or (event.from_number and event.to_number):
-                        self._told.set_result(event)
-                elif self.call_id is not None:
-                    self._spawn(self._note_metadata(self.call_id, event))
-            case CallStart(call_id):
-                self._acknowledges = True
-                if self.call_id is not None:
-                    self._connection.send_text(commands.call_started(call_id or self.call_id))
-                elif call_id and not self._told.done():
-                    self._told.set_result(event)
-            case CallEnd(call_id):
-                if self._acknowledges:
-                    self._connection.send_text(commands.call_ended(call_id or self.call_id or ""))
-                self.end("call_end")
-            case Unreadable(reason):
-                self._context.counters.messages_unreadable += 1
-                self._log.info("a message can't be read", reason=reason)
-                if self._acknowledges:
-                    self._connection.send_text(commands.error(reason))
+        if isinstance(event, Unreadable):
+            self._context.counters.messages_unreadable += 1
+            self._log.info("a message can't be read", reason=event.reason)
+        self._signalling.receive(event)
+        if isinstance(event, CallEnd):
+            self.end("call_end")
 
     # The bus's side
 
@@ -203,36 +153,29 @@ class MediaSession:
 
     def conversation_finished(self) -> None:
         """Nobody reads this call's stream any more."""
-        self._muted = True
+        self.feed.muted = True
 
     def _tell(self, event: media.MediaEvent) -> None:
         self.feed.event(event)
-        if self.state in ("live", "away") and not self._muted:
+        if self.state in ("live", "away") and not self.feed.muted:
             self._context.outbox.mark(self.feed)
 
     # Joining and leaving the call
 
     async def _join(self) -> None:
         context = self._context
-        if self.call_id is None:
-            call_id = await joining.identify(context.broker, self._told)
-            self.call_id = call_id
-            self._log = self._log.bind(call_id=call_id)
-            if self._acknowledges:
-                self._connection.send_text(commands.call_started(call_id))
-        if not self._told.done():
-            self._told.cancel()
+        call_id = await self._signalling.identify()
+        self._log = self._log.bind(call_id=call_id)
         if self.state == "over":
             return
-        old = context.by_call.get(self.call_id)
-        context.by_call[self.call_id] = self
+        old = context.by_call.get(call_id)
+        context.by_call[call_id] = self
         if old is not None:
             self.bot.succeed(old.bot)
             old.supersede(tell=True)
             await context.outbox.flushed()
-        if self._metadata is not None:
-            await self._note_metadata(self.call_id, self._metadata)
-        await self._enter(self.call_id)
+        await self._signalling.note(call_id)
+        await self._enter(call_id)
 
     async def _enter(self, call_id: str) -> None:
         context = self._context
@@ -251,6 +194,7 @@ class MediaSession:
         context.counters.sessions_resumed += resumed
         if self.state == "joining":
             self.state = "live"
+            self.caller.live = True
         context.outbox.mark(self.feed)
         self._log.info("media connected", resumed=resumed, sample_rate=self._rate)
         await self.bot.begin(entered.epoch)
@@ -258,7 +202,7 @@ class MediaSession:
 
     def enter_again(self) -> None:
         """Redis doesn't know this call any more: it lost its data. Begin anew."""
-        if self.call_id is not None and self._join_task.done() and not self._muted:
+        if self.call_id is not None and self._join_task.done() and not self.feed.muted:
             self._log.warning("Redis has lost this call; entering it anew")
             self.bot.forget_workers()
             self._join_task = self._spawn(self._enter(self.call_id))
@@ -268,9 +212,9 @@ class MediaSession:
         if self.state == "over":
             return
         was_live = self.state == "live"
-        self._muted = self._muted or not tell
+        self.feed.muted = self.feed.muted or not tell
         self._leave()
-        if was_live and not self._muted:
+        if was_live and not self.feed.muted:
             self._context.outbox.mark(self.feed)
         self._connection.close(1000)
         self._join_task.cancel()
@@ -308,7 +252,7 @@ class MediaSession:
                 await asyncio.wait([self._join_task])
                 if self.call_id is None or not self.feed.is_open:
                     return
-                if not self._muted:
+                if not self.feed.muted:
                     context.outbox.mark(self.feed)
                     await context.outbox.flushed()
                 end = partial(sessions.end, context.broker, self.call_id, session=self.id, reason=reason)
@@ -333,14 +277,7 @@ class MediaSession:
         """The connection is of no more use."""
         self.bot.close()
         self._recorder.close(self.now())
-        counters, lost = self._context.counters, self._decoder.counters
-        counters.rtp_concealed += lost.rtp_concealed
-        counters.rtp_dropped += lost.rtp_dropped
-        counters.rtp_resyncs += lost.rtp_resyncs
-        lost.rtp_concealed = lost.rtp_dropped = lost.rtp_resyncs = 0
-
-    async def _note_metadata(self, call_id: str, metadata: Metadata) -> None:
-        await until_available(partial(joining.note_metadata, self._context.broker, call_id, metadata))
+        self.caller.close()
 
     async def _announce(self, event: str, **data: object) -> None:
         if self.call_id is not None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from callbus import media, tracing
 from streamer import commands
 from streamer.metrics import Counters
-from streamer.playout import File, Piece, PlayoutClock
+from streamer.playout import Piece, PlayoutClock
 from streamer.recording import Recorder
+from streamer.segments import File
 
 if TYPE_CHECKING:
     from callbus.otlp import Span

@@ -12,18 +12,12 @@ from ai_worker.providers.base import ChatMessage, LanguageModel, ProviderError, 
 from ai_worker.providers.base import ToolSpec as Tool
 from ai_worker.providers.openai_chat import OpenAiChat
 from support.fake_providers import Drop, FakeOpenAI, HoldAfter, SlowDrip, ToolRequest, Withheld
+from support.openai_chat import ANSWER, chat
+
+__all__ = ["chat"]
 
 QUESTION = [ChatMessage("system", "You are a receptionist."), ChatMessage("user", "Are you open on Sunday?")]
-ANSWER = "Yes, we are open from ten to four on Sunday."
 WEATHER = Tool("weather", "The weather at a place.", {"type": "object", "properties": {"place": {"type": "string"}}})
-
-
-@pytest.fixture
-async def chat(openai_server: FakeOpenAI) -> AsyncIterator[OpenAiChat]:
-    openai_server.answer = lambda messages: ANSWER
-    provider = OpenAiChat(api_key=openai_server.api_key, base_url=openai_server.base_url)
-    yield provider
-    await provider.aclose()
 
 
 async def collect(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 
 import pytest
@@ -20,11 +20,13 @@ from ai_worker.providers.usage import Usage, of_characters, of_chat, of_transcri
 from support.fake_providers import CutAfter, FakeElevenLabs, FakeOpenAI, HoldAfter, Refuse
 from support.fake_providers.openai_api import tokens
 from support.live_talk import Talk
+from support.openai_chat import ANSWER, chat
 from support.scripted_chain import ScriptedChat, answer, down, llm_chain
 from support.waiting import until
 
+__all__ = ["chat"]
+
 QUESTION = [ChatMessage("user", "Are you open on Sunday?")]
-ANSWER = "Yes, we are open from ten to four on Sunday."
 ASKED, ANSWERED = len(tokens(QUESTION[0].content)), len(tokens(ANSWER))
 SECOND = bytes(16000)
 
@@ -44,14 +46,6 @@ class Bill(list[Usage]):
 @pytest.fixture
 def bill() -> Bill:
     return Bill()
-
-
-@pytest.fixture
-async def chat(openai_server: FakeOpenAI) -> AsyncIterator[OpenAiChat]:
-    openai_server.answer = lambda messages: ANSWER
-    provider = OpenAiChat(api_key=openai_server.api_key, base_url=openai_server.base_url)
-    yield provider
-    await provider.aclose()
 
 
 def llm_of(chat: LanguageModel, bill: Bill, kind: str = "openai") -> LlmChain:

@@ -18,13 +18,21 @@ def calls_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(redis_server: str, tmp_path_factory: pytest.TempPathFactory, calls_dir: Path) -> Iterator[Gateway]:
+def more_settings() -> dict[str, str]:
+    """What a module may have otherwise."""
+    return {"STREAMER_TOKEN": "let me/in"}
+
+
+@pytest.fixture(scope="module")
+def running(
+    redis_server: str, tmp_path_factory: pytest.TempPathFactory, calls_dir: Path, more_settings: dict[str, str]
+) -> Iterator[Gateway]:
     with gateway(
         tmp_path_factory.mktemp("gateway"),
         REDIS_URL=redis_server,
         RINGOVER_WEBHOOK_SECRET=KEY,
         ADMIN_TOKEN=ADMIN,
         CALLS_DIR=str(calls_dir),
-        STREAMER_TOKEN="let me/in",
+        **more_settings,
     ) as process:
         yield process
