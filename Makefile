@@ -12,8 +12,8 @@ CALL_ARGS ?=
 BENCH ?= all
 # Which faults `make chaos` does, and to how many live calls, as in: make chaos CHAOS="worker-killed --calls 20"
 CHAOS ?=
-# How many workers `make dev` and `make up` start.
-WORKERS ?= 1
+# How many workers `make dev` and `make up` start; when it is not given, as many as .env says, or one.
+WORKERS ?=
 
 BIN := .venv/bin
 COMPOSE := docker compose
@@ -28,12 +28,12 @@ demo: setup ## one whole call on this machine: no key, no Docker, no network; le
 	@$(BIN)/devstack demo
 
 dev: setup ## everything in the foreground on ports 8000 and 8765 until Ctrl-C (WORKERS=2 for two workers)
-	@$(BIN)/devstack dev --workers $(WORKERS)
+	@$(BIN)/devstack dev $(if $(WORKERS),--workers $(WORKERS))
 
 call: setup ## one simulated call against what `make dev` or `make up` runs (CALL_ARGS=…)
 	@$(BIN)/devstack call $(CALL_ARGS)
 
-test: setup ## every test that needs neither Docker nor a browser (PYTEST_ARGS=…)
+test: setup ## every test that needs neither Docker nor a browser, nor minutes (PYTEST_ARGS=…)
 	@$(BIN)/pytest --ignore=tests/containers -m "not faults and not long" -n $(TEST_JOBS) --dist worksteal $(PYTEST_ARGS)
 
 test-long: setup ## the console in a real browser (skips, saying so, without chromium), and whole calls (PYTEST_ARGS=…)
@@ -51,7 +51,7 @@ chaos-short: setup ## the same with a few calls, and attacks on the ports, as .c
 test-containers: setup ## builds the images and places a call through docker compose; skips, saying so, without an engine
 	@$(BIN)/pytest tests/containers $(PYTEST_ARGS)
 
-bench: setup ## measures latency, barge-in, provider chaos and turn-taking against the goals; ten minutes (BENCH=overhead for one)
+bench: setup ## measures latency, barge-in, provider chaos, turn-taking and scale against the goals; twenty minutes (BENCH=overhead for one)
 	@PYTHONPATH=tests $(BIN)/python -m bench $(BENCH)
 
 lint: setup ## ruff, mypy, and known vulnerabilities of the locked packages where a network allows; as .ci/run does
@@ -67,9 +67,9 @@ format: setup ## let ruff sort imports and format
 docs: setup ## write docs/configuration.md, openapi.json and asyncapi.yaml anew from the code
 	@$(BIN)/python scripts/docs.py
 
-up: ## docker compose: build, start, wait until everything is ready (WORKERS=3 for three workers)
+up: ## docker compose: build, start, wait until everything is ready (WORKERS=3, here or in .env, for three workers)
 	@scripts/make-env.sh
-	@$(COMPOSE) up --build --wait --scale ai-worker=$(WORKERS)
+	@$(if $(WORKERS),WORKERS=$(WORKERS)) $(COMPOSE) up --build --wait
 	@$(COMPOSE) ps
 
 down: ## docker compose: stop and remove the containers; recordings and Redis data stay (docker compose down -v removes them)

@@ -133,7 +133,10 @@ def _waiting() -> dict[str, Any]:
 
 
 def _about_events() -> str:
-    return f"Call lifecycle, one entry a change; trimmed to about {keys.EVENTS_MAXLEN:,} entries."
+    return (
+        f"Call lifecycle, one entry a change; trimmed to about {keys.EVENTS_MAXLEN:,} entries, and to those of "
+        f"the last {keys.EVENTS_KEPT_S // 86_400} days or fewer (`RETENTION_DAYS`), once ai-jobs has read them."
+    )
 
 
 def _about_waiting() -> str:

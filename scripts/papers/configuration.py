@@ -35,8 +35,8 @@ starts; the environment wins, and an empty value counts as not set. [.env.exampl
 settings with longer explanations: copy it to `.env`, or let `make up` do so. A wrong setting stops the service at its
 start with one line that says which one, what was expected, and how to fix it, and with exit code 2.
 
-This page is generated from the services' settings classes by `make docs`. Docker compose reads two more,
-`REDIS_PASSWORD` and `BIND_ADDRESS`; .env.example explains them.
+This page is generated from the services' settings classes by `make docs`. Docker compose reads three more,
+`REDIS_PASSWORD`, `BIND_ADDRESS` and `WORKERS`; .env.example explains them.
 """
 _COLUMNS = "| setting | default | meaning |\n| --- | --- | --- |\n"
 _TYPES = {bool: "true or false", int: "integer", float: "number", Path: "path", SecretStr: "secret"}

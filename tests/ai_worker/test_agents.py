@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_worker.agent_rules import LONGEST_TEXT, compile_pattern, plain_words
 from ai_worker.agents import Agent, AgentBook, AgentError, load_agents
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -73,12 +71,6 @@ class TestTheLibrary:
 
 
 class TestMeaning:
-    def test_defaults(self, tmp_path: Path) -> None:
-        agent = only_agent(tmp_path, "")
-        assert agent.is_default
-        assert (agent.allow_interruptions, agent.recording, agent.max_call_minutes) == (True, True, 30)
-        assert len(agent.silence_prompts) == 2
-
     def test_an_agent_has_its_numbers_and_the_default_the_others(self, tmp_path: Path) -> None:
         other = GOOD.replace("lib", "pizza") + "numbers: ['+33 1 02', 33103]\n"
         book = load_agents(folder(tmp_path, a=GOOD, b=other))
@@ -104,19 +96,6 @@ class TestMeaning:
         longest = max((b for b in beginnings if called.startswith(b)), key=len, default=None)
         assert book.for_number(called).name == ("other" if longest is None else f"n{longest}")
 
-    def test_limits_in_either_place(self, tmp_path: Path) -> None:
-        agent = only_agent(tmp_path, "limits: {max_call_minutes: 5, max_turns: 20, silence_s: 6.5}\n")
-        assert (agent.max_call_minutes, agent.limits.max_turns, agent.limits.silence_s) == (5, 20, 6.5)
-        assert only_agent(tmp_path, "max_call_minutes: 7\n").max_call_minutes == 7
-
-    def test_providers_in_their_order(self, tmp_path: Path) -> None:
-        agent = only_agent(tmp_path, "providers: {tts: [elevenlabs, local], llm: [openai]}\n")
-        assert (agent.providers.tts, agent.providers.llm, agent.providers.stt) == (
-            ("elevenlabs", "local"),
-            ("openai",),
-            (),
-        )
-
     def test_numbers_are_taken_as_written_not_as_yaml_reads_them(self, tmp_path: Path) -> None:
         agent = only_agent(
             tmp_path, "transfer:\n  desk: 0123\nrules:\n- when: [one]\n  do: press_digits\n  digits: 007\n"
@@ -130,57 +109,6 @@ class TestMeaning:
     @pytest.mark.parametrize("written", ["false", "no", "off"])
     def test_switches(self, tmp_path: Path, written: str) -> None:
         assert only_agent(tmp_path, f"recording: {written}\n").recording is False
-
-    def test_the_first_rule_that_matches_wins(self, tmp_path: Path) -> None:
-        agent = only_agent(tmp_path, "rules:\n- {when: [cat], say: one}\n- {when: [black cat], say: two}\n")
-        rule = agent.match("A black cat!")
-        assert rule is not None
-        assert rule.say == "one"
-
-
-@pytest.mark.parametrize(
-    ("pattern", "said", "matches"),
-    [
-        ("opening hours", "OPENING, hours?", True),
-        ("opening hours", "reopening hours", False),
-        ("opening hours", "opening hours2", False),
-        ("that's all", "Thats all.", True),
-        ("that’s all", "that's all", True),
-        ("What are your hours?", "so what are your hours", True),
-        ("e-mail", "E-mail me", True),
-        ("café", "Au CAFÉ.", True),
-        ("/open(ing)? (hours|times)/", "Your open-times, please", True),
-        ("/open(ing)? (hours|times)/", "reopen times", False),
-        ("/I want (a|the) cat/", "i want the cat", True),
-        ("/cat|dog/", "hotdog", False),
-        ("/.+/", "whatever", True),
-        ("/.+/", "?!", False),
-    ],
-)
-def test_patterns_match_whole_words(pattern: str, said: str, matches: bool) -> None:
-    assert bool(compile_pattern(pattern).search(plain_words(said))) is matches
-
-
-@given(st.text(max_size=2 * LONGEST_TEXT))
-def test_any_text_can_be_matched(text: str) -> None:
-    words = plain_words(text)
-    assert len(words) <= 2 * LONGEST_TEXT
-    assert words == words.strip()
-    assert "  " not in words
-    assert plain_words(words) == words[:LONGEST_TEXT].strip()
-
-
-@given(st.lists(st.from_regex(r"[a-z]{1,8}", fullmatch=True), min_size=1, max_size=5), st.text("!?., -…", max_size=3))
-def test_a_phrase_is_found_whatever_its_case_and_punctuation(words: list[str], marks: str) -> None:
-    said = f"well{marks} " + f"{marks} ".join(word.title() for word in words) + f"{marks} then"
-    assert compile_pattern(" ".join(words)).search(plain_words(said))
-
-
-def test_a_very_long_text_costs_little() -> None:
-    pattern = compile_pattern("/(one|two) .*three .*four/")
-    begun = time.perf_counter()
-    assert pattern.search(plain_words("one three " * 100_000)) is None
-    assert time.perf_counter() - begun < 0.5
 
 
 @pytest.mark.parametrize(

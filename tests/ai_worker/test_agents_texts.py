@@ -154,6 +154,8 @@ def test_an_agent_of_a_call() -> None:
             "reprompt": "Pardon {user_firstname}?",
             "silence_prompts": ["{user_firstname}?", "Still there?"],
             "goodbye": "Bye {user_firstname}.",
+            "filler": "Hold on.",
+            "long_waits": ["Soon, {user_firstname}."],
             "rules": [{"when": ["hi"], "say": "Hi {user_firstname}."}, {"when": ["bye"], "do": "hang_up"}],
             "tools": [
                 "hang_up",
@@ -173,6 +175,7 @@ def test_an_agent_of_a_call() -> None:
     assert mine.instructions == "The caller's number is 33612345678. Fields are {like this}."
     assert (mine.apology, mine.reprompt, mine.goodbye) == ("Sorry Zoé.", "Pardon Zoé?", "Bye Zoé.")
     assert mine.silence_prompts == ("Zoé?", "Still there?")
+    assert (mine.filler, mine.long_waits) == ("Hold on.", ("Soon, Zoé.",))
     assert [rule.say for rule in mine.rules] == ["Hi Zoé.", None]
     assert mine.http_tools[0].filler == "Moment Zoé."
     assert mine.hours is not None
@@ -181,7 +184,7 @@ def test_an_agent_of_a_call() -> None:
     assert mine.match("Hi!") is mine.rules[0]
     assert agent.greeting == "Hello {user_firstname}."
     assert agent.call_values == {}
-    assert agent.fixed_texts == (agent.not_possible, "Still there?")
+    assert agent.fixed_texts == (agent.not_possible, "Still there?", "Hold on.")
     assert agent.for_call({}).greeting == "Hello."
 
 
@@ -190,5 +193,6 @@ def test_a_call_changes_nothing_in_an_agent_without_placeholders() -> None:
     mine = agent.for_call(CALL)
     assert mine.model_dump() == agent.model_dump()
     assert set(mine.fixed_texts) == {
-        mine.greeting, mine.apology, mine.not_possible, mine.reprompt, mine.goodbye, *mine.silence_prompts
+        mine.greeting, mine.apology, mine.not_possible, mine.reprompt, mine.goodbye, *mine.silence_prompts,
+        mine.filler, *mine.long_waits,
     }  # fmt: skip

@@ -12,6 +12,7 @@ from ai_worker.agents import load_agents
 from ai_worker.casting import persona_of, turn_taking_of
 from ai_worker.conversation.persona import Persona, Scripted, TurnTaking
 from ai_worker.tools import ToolBox
+from support.conversation_world import World
 
 AGENT = """\
 name: shop
@@ -74,11 +75,23 @@ async def test_what_can_not_be_interrupted_is_marked(tmp_path: Path) -> None:
     )
     agent = load_agents(tmp_path).default
     async with httpx.AsyncClient() as http:
-        cast = persona_of(agent, ToolBox(agent, http, {}, session="c1"), begun=CLOSED)
-    assert cast.opening == Scripted("<<We are closed.>>", "hangup")
-    transfer = cast.script("Could I speak to a person?")
+        tools = ToolBox(agent, http, {}, session="c1")
+        opening = persona_of(agent, tools, begun=CLOSED).opening
+        transfer = persona_of(agent, tools, begun=OPEN).script("Could I speak to a person?")
+    assert opening == Scripted("<<We are closed.>>", "hangup")
     assert transfer
     assert transfer.say == "<<One moment. This is recorded.>>"
+
+
+async def test_whoever_talks_over_the_announcement_outside_the_hours_gets_no_conversation(tmp_path: Path) -> None:
+    world = World(await persona(tmp_path, CLOSED, "{say: We are closed. Please call again tomorrow., do: hang_up}"))
+    world.until_heard("We are closed.")
+    world.caller.say("Hello? I need a cake.")
+    world.until_heard("We are closed. We are closed. Please call again tomorrow.")
+    world.run()
+    assert world.finish
+    assert world.finish.outcome == "bot_ended"
+    assert world.thoughts == []
 
 
 async def test_a_bot_that_goes_on_outside_the_hours_says_so_after_its_greeting(tmp_path: Path) -> None:

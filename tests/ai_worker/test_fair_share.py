@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai_worker.fair_share import holds_back
+from ai_worker import fair_share
+from ai_worker.fair_share import FairShare, holds_back
+from callbus.broker import Broker
+from callbus.claims import Claims
+from support.waiting import until
 
 
 @pytest.mark.parametrize(
@@ -41,3 +46,20 @@ def test_calls_end_up_evenly_spread() -> None:
         taker = max(free, key=lambda name: held[name])
         held[taker] += 1
     assert max(held.values()) <= 1.2 * 25
+
+
+async def test_workers_that_died_long_ago_are_forgotten(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fair_share, "FORGOTTEN_AFTER_S", 0.05)
+    monkeypatch.setattr(fair_share, "TIDY_EVERY_S", 0.0)
+    monkeypatch.setattr(fair_share, "LOOK_EVERY_S", 0.01)
+    for worker in ("dead", "w1"):
+        await Claims(broker, worker).take_new(1, block_ms=1)
+    claims = Claims(broker, "w1")
+    watching = asyncio.create_task(FairShare(broker, claims, "worker", "w1").watch())
+
+    async def known() -> bool:
+        return list(await claims.held()) == ["w1"]
+
+    await until(known, what="the dead one is forgotten")
+    watching.cancel()
+    await asyncio.wait([watching])

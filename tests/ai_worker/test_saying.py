@@ -62,7 +62,8 @@ UNCHANGED = [
     "Press * or #, or *1, and then 0.",
     "It's a well-known e-mail, i.e. text/plain and/or he/she.",
     "From 9 to 17, room 101, the 3rd of May, No. 5, 2.5 times, -5.",
-    "The score was 3:2, a 16:9 screen, version 1.2.3, 192.168.1.10, 24/7.",
+    "The score was 3:2, a 16:9 screen, version 1.2.3, 192.168.1.10, 2/7.",
+    "Up (3/4), 31/31/2026, 1/2/3, km 1/25, 12/2026, 1/2026, IN/OUT 10/4.",
     "I said: \"no\" (twice) - really… and that's it; isn't it?",
     "Il y a 12 000 personnes sur 1 000 000, soit 3 x 4 000.",
     "A350-900, B2B, MP3, H2O, 4x4, 1st, Wi-Fi",
@@ -79,6 +80,37 @@ def test_french(text: str, said: str) -> None:
     assert spoken(text, "fr-FR").text == said
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "said"),
+    [
+        ("en", "Open 24/7, on 01/02/2026.", "Open twenty-four seven, on January 2nd, 2026."),
+        ("en-US", "01/02/2026 or 25/12/2026", "January 2nd, 2026 or December 25th, 2026"),
+        ("en-GB", "On 01/02/2026 or 12/25/2026", "On 1st February 2026 or 25th December 2026"),
+        ("en-GB", "On 2026-02-01, €2.50.", "On 1st February 2026, 2 euros and 50 cents."),
+        ("en", "In 1/2 hour, or 2 1/2 hours", "In half an hour, or 2 and a half hours"),
+        ("en", "3/4 of it, 1/3 and 2/3", "three quarters of it, one third and two thirds"),
+        ("en", "1/4, 1/2. Page 1/2", "one quarter, one half. Page 1/2"),
+        ("en", "On 3/4 and by 1/2", "On 3/4 and by 1/2"),
+        ("fr", "Ouvert 24h/24 et 7j/7.", "Ouvert 24 heures sur 24 et 7 jours sur 7."),
+        ("fr", "Ouvert 24/7.", "Ouvert 24 heures sur 24, 7 jours sur 7."),
+        ("fr", "Le 01/02/2026, les 3/4", "Le premier février 2026, les trois quarts"),
+        ("fr-CA", "dans 1/2 heure", "dans une demi-heure"),
+        ("fr", "Le 3/4 ou du 1/2 au 1/3", "Le 3/4 ou du 1/2 au 1/3"),
+        ("de", "24/7 ab 01/02/2026", "rund um die Uhr ab 1. Februar 2026"),
+        ("de", "1/2 Stunde, 3/4", "eine halbe Stunde, drei Viertel"),
+        ("de-AT", "am 1/2", "am 1/2"),
+        ("es", "Abierto 24/7.", "Abierto las 24 horas, los 7 días de la semana."),
+        ("es", "Desde el 13/02/2026.", "Desde el 13 de febrero de 2026."),
+        ("es", "1/2 hora, 2 1/2 y 1/3", "media hora, 2 y medio y un tercio"),
+        ("it", "Aperto 24/7 dal 01/02/2026", "Aperto 24 ore su 24, 7 giorni su 7 dal primo febbraio 2026"),
+        ("it", "24h/24 e 7 giorni/7, 1/2 ora", "24 ore su 24 e 7 giorni su 7, mezz'ora"),
+        ("pl", "24/7, 1/2, 01/02/2026", "24/7, 1/2, 01/02/2026"),
+    ],
+)  # fmt: skip
+def test_slashes(language: str, text: str, said: str) -> None:
+    assert spoken(text, language).text == said
+
+
 @pytest.mark.parametrize("language", ["en", "fr", "de", ""])
 @pytest.mark.parametrize("text", UNCHANGED)
 def test_ordinary_text_stays_as_it_is(text: str, language: str) -> None:
@@ -91,9 +123,28 @@ def test_in_other_languages_only_what_needs_no_words() -> None:
     assert spoken("Um 9:30 für 12,50 € an a@b.de", "de").text == "Um 9:30 für 12,50 € an a@b.de"
 
 
-LANGUAGES = st.sampled_from(["en", "fr", "de"])
+LANGUAGES = st.sampled_from(["en", "en-GB", "fr", "de", "es", "it"])
 PIECES = st.sampled_from(
-    [*ENGLISH, *FRENCH, *UNCHANGED, " ", ".", "0", "5", "33", "1234", "+", "-", ":", "€", "%", "h"]
+    [
+        *ENGLISH,
+        *FRENCH,
+        *UNCHANGED,
+        "24/7",
+        "1/2",
+        "1/2/2026",
+        " ",
+        ".",
+        "0",
+        "5",
+        "33",
+        "1234",
+        "+",
+        "-",
+        ":",
+        "€",
+        "%",
+        "h",
+    ]
 )
 SIGNS = st.text("0123456789 .,:-+€$%#&@/*`_[]()hABaomn°\u00a0😀\n", max_size=40)
 TEXTS = st.one_of(

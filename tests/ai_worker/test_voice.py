@@ -229,3 +229,28 @@ async def test_the_providers_are_told_the_language_without_its_region() -> None:
     assert len(told) == made + 1
     running.cancel()
     await asyncio.wait([running])
+
+
+async def test_what_was_queued_behind_a_sentence_that_breaks_off_can_be_taken_back(tts: SteppedTts) -> None:
+    heard = Heard()
+
+    def tell(event: ev.Event) -> None:
+        heard.told.append(event)
+        if isinstance(event, ev.SynthesisFailed):
+            voice.unsay()
+
+    voice = Voice(tts, AGENT, 8000, lambda segment, pcm, last: heard.sent.append((segment, len(pcm), last)), tell)
+    running = asyncio.create_task(voice.run())
+    for n, text in enumerate(["fail", "next"]):
+        voice.say(Say(f"1.{n}", text))
+    tts.allowed.release()
+    await until(lambda: len(heard.told) == 2)
+    voice.say(Say("1.2", "rest"))
+    for _ in range(2):
+        tts.allowed.release()
+    await until(lambda: len(heard.told) == 4)
+    assert tts.asked == ["fail", "rest"]
+    # What was made of the first is heard to its end.
+    assert heard.sent[:2] == [("1.0", 160, False), ("1.0", 0, True)]
+    running.cancel()
+    await asyncio.wait([running])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
 
-from callbus import calls, keys
+from callbus import calls, keys, numbers
 from callbus.broker import Broker
 from callbus.calls import LifecycleEvent
 
@@ -43,7 +44,7 @@ async def published(broker: Broker) -> list[LifecycleEvent]:
 
 
 async def find(broker: Broker) -> str | None:
-    return await calls.find_by_numbers(broker, NUMBERS["from_number"], NUMBERS["to_number"])
+    return (await numbers.claim(broker, NUMBERS["from_number"], NUMBERS["to_number"])).call_id
 
 
 async def test_an_event_is_on_the_stream_and_in_the_hash(broker: Broker) -> None:
@@ -112,7 +113,6 @@ async def test_the_end_of_a_call_without_numbers_is_published(broker: Broker) ->
 async def test_a_live_call_is_found_by_its_numbers(broker: Broker) -> None:
     await publish(broker, "ringing", "ringing")
     await publish(broker, "ringing", "ringing", call_id="c2")
-    assert await find(broker) == "c2"
     await publish(broker, "hangup", "ended", call_id="c1")
     assert await find(broker) == "c2"
     await publish(broker, "hangup", "ended", call_id="c2")
@@ -157,3 +157,36 @@ async def test_fields_are_updated_and_deleted(broker: Broker) -> None:
     await calls.update(broker, "c1", agent="demo", on=True, at=1.5, epoch=2, tools=["a"])
     await calls.update(broker, "c1", agent=None)
     assert await calls.get(broker, "c1") == {"on": "1", "at": "1.500", "epoch": "2", "tools": '["a"]'}
+
+
+NOW = 1_732_266_000.0
+
+
+@pytest.mark.parametrize(
+    ("call", "active"),
+    [
+        ({"state": "ringing", "first_seen": NOW - 10}, True),
+        ({"state": "answered", "first_seen": NOW - 400, "answered_at": NOW - 200}, True),
+        # Its media never came: people who speak to each other, or an end that was lost on the way.
+        ({"state": "answered", "first_seen": NOW - 400, "answered_at": NOW - 301}, False),
+        ({"state": "ringing", "first_seen": NOW - 301, "ringing_at": NOW - 400}, False),
+        ({"state": "answered", "first_seen": NOW - 7200, "media_at": NOW - 7000, "media": "connected"}, True),
+        ({"state": "answered", "first_seen": NOW - 7200, "media": "away"}, True),
+        ({"media": "connected", "first_seen": NOW - 7200}, True),
+        ({"media": "away"}, False),
+        ({"state": "answered"}, True),
+        ({"state": "ended", "media": "connected"}, False),
+        ({"state": "answered", "media": "ended"}, False),
+        ({"state": "answered", "media": "connected", "conversation": "finished"}, False),
+        ({}, False),
+    ],
+)
+def test_who_is_on_the_line(call: dict[str, Any], active: bool) -> None:
+    assert calls.is_active(call, now=NOW) is active
+    # As Redis has it.
+    assert calls.is_active({name: str(value) for name, value in call.items()}, now=NOW) is active
+
+
+def test_who_is_on_the_line_just_now() -> None:
+    assert calls.is_active({"state": "ringing", "first_seen": time.time()})
+    assert not calls.is_active({"state": "ringing", "first_seen": time.time() - calls.WITHOUT_MEDIA_S - 1})

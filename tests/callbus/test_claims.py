@@ -39,7 +39,7 @@ async def first(broker: Broker) -> Claims:
 async def test_a_call_goes_to_one_worker(broker: Broker, first: Claims) -> None:
     await waiting_call(broker)
     lease = await claim(first)
-    assert (lease.call_id, lease.epoch, lease.takeover) == ("c1", 1, False)
+    assert (lease.call_id, lease.attempt, lease.takeover) == ("c1", 1, False)
     assert await Claims(broker, "w2").take_new(5, block_ms=1) == []
     assert (await calls.get(broker, "c1"))["worker"] == "w1"
 
@@ -66,7 +66,7 @@ async def test_an_abandoned_call_is_taken_over_with_a_new_epoch(broker: Broker, 
     new = await second.begin(waiting)
     assert new is not None
     assert new.epoch == old.epoch + 1
-    assert new.takeover
+    assert (new.attempt, new.takeover) == (2, True)
 
 
 async def test_a_frozen_worker_cannot_steal_its_call_back(broker: Broker, first: Claims) -> None:
@@ -151,7 +151,8 @@ async def test_a_media_session_that_comes_back_is_the_same_conversation(broker: 
 
 async def test_a_call_that_just_ended_is_not_opened_again(broker: Broker, first: Claims) -> None:
     await waiting_call(broker)
-    await first.finish(await claim(first), outcome="transferred")
+    before = await claim(first)
+    await first.finish(before, outcome="transferred")
     again = await sessions.attach(broker, "c1", streamer="s1", session="m2", sample_rate=8000)
     assert again.outcome == "over"
     # Much later the same call may come back to the bot: after a transfer back, say.
@@ -159,7 +160,64 @@ async def test_a_call_that_just_ended_is_not_opened_again(broker: Broker, first:
     later = await sessions.attach(broker, "c1", streamer="s1", session="m3", sample_rate=8000)
     assert later.outcome == "new"
     lease = await claim(first)
-    assert (lease.epoch, lease.takeover) == (2, False)
+    assert (lease.epoch, lease.attempt) == (before.epoch + 1, 1)
+
+
+async def test_what_begins_anew_after_a_loss_comes_after_all_that_was(broker: Broker, first: Claims) -> None:
+    """Else the old conversation's segments, actions and late commands would be taken for the new one's."""
+    await waiting_call(broker)
+    [waiting] = await first.take_new(1, block_ms=1)
+    leases = [await first.begin(waiting) for _ in range(3)]
+    await broker.execute("FLUSHALL")
+    await waiting_call(broker)
+    [waiting] = await first.take_new(1, block_ms=1)
+    leases += [await first.begin(waiting) for _ in range(2)]
+    epochs = [lease.epoch for lease in leases if lease]
+    assert epochs == sorted(set(epochs))
+    assert [lease.attempt for lease in leases if lease] == [1, 2, 3, 1, 2]
+
+
+@pytest.mark.parametrize("still_waits", [False, True], ids=["nothing", "the call, entered anew"])
+async def test_what_redis_has_lost_is_held_by_nobody(broker: Broker, first: Claims, still_waits: bool) -> None:
+    """A worker that is full or leaving asks for no call: whatever it asks for finds no group."""
+    await waiting_call(broker)
+    await waiting_call(broker, "c2")
+    lease = await claim(first)
+    [taken] = await first.take_new(1, block_ms=1)
+
+    async def lost() -> None:
+        await broker.execute("FLUSHALL")
+        if still_waits:
+            await waiting_call(broker)
+
+    await lost()
+    assert await first.renew([lease]) == [lease]
+    await lost()
+    with pytest.raises(LeaseLost, match="Redis has lost it"):
+        await first.finish(lease, outcome="completed")
+    await lost()
+    with pytest.raises(LeaseLost, match="Redis has lost it"):
+        await first.begin(taken)
+    await lost()
+    await first.release(lease)
+    await lost()
+    await first.leave()
+    await lost()
+    assert await first.held() == {}
+    # The group is there again, and hands out what waits.
+    assert [waiting.call_id for waiting in await first.take_new(5, block_ms=1)] == ["c1"] * still_waits
+
+
+async def test_a_worker_that_is_long_dead_is_forgotten_unless_it_holds_calls(broker: Broker, first: Claims) -> None:
+    await waiting_call(broker)
+    await Claims(broker, "dead, with a call").take_new(1, block_ms=1)
+    for n in range(3):
+        await Claims(broker, f"dead {n}").take_new(1, block_ms=1)
+    await first.take_new(1, block_ms=1)
+    await first.remove_gone(idle_s=60)
+    assert len(await first.held()) == 5
+    await first.remove_gone(idle_s=-1)
+    assert {worker: calls for worker, (calls, _) in (await first.held()).items()} == {"w1": 0, "dead, with a call": 1}
 
 
 async def test_two_workers_share_the_calls_without_doubles(broker: Broker, first: Claims) -> None:

@@ -85,7 +85,8 @@ async def test_a_recorded_call_is_said_again_to_another_agent(
     ran = await run(
         tmp_path,
         *("replay", recorded.name, "--calls-dir", str(recorded.parent)),
-        *("--gateway", later.gateway_url, "--streamer", later.streamer_url, "--redis", later.redis_url),
+        *("--gateway", later.gateway_url, "--streamer", later.streamer_url),
+        ADMIN_TOKEN=later.admin_token,
         RINGOVER_WEBHOOK_SECRET=later.webhook_secret,
         STREAMER_TOKEN=later.streamer_token,
     )
@@ -96,7 +97,9 @@ async def test_a_recorded_call_is_said_again_to_another_agent(
     assert "  = heard       See you soon." in lines
     assert "  = done        hangup" in lines
     assert "  = ended by    bot" in lines
-    assert lines[-1] == "1 of 3 parts differ"
+    # How long an answer took may differ as well, on a machine that has much to do.
+    assert [line for line in lines if line.startswith("  - ")] == ["  - heard       Hello there."]
+    assert lines[-1].endswith(" of 3 parts differ")
     [again] = [call for call in later.calls_dir.iterdir() if call.name.startswith("replay-")]
     await until((again / "call.json").exists, timeout=20)
     assert json.loads((again / "call.json").read_text())["turns"][1]["caller"]["text"] == _words(recorded)
@@ -108,6 +111,7 @@ async def test_the_doctor_finds_a_running_system_right(later: LocalStack, tmp_pa
         *("check", "--gateway", later.gateway_url, "--streamer", later.streamer_url, "--redis", later.redis_url),
         RINGOVER_WEBHOOK_SECRET=later.webhook_secret,
         STREAMER_TOKEN=later.streamer_token,
+        ADMIN_TOKEN=later.admin_token,
         AGENTS_DIR="nowhere",
     )
     wrong = [line for line in ran.out.splitlines() if line.startswith("✗")]

@@ -10,14 +10,23 @@ from pathlib import Path
 import pytest
 
 from callbus.broker import Broker
+from devstack.embedded_redis import embedded_redis
 from support.fake_providers import FakeElevenLabs, FakeOpenAI
-from support.gateway_process import ENDPOINT, Gateway, gateway
+from support.gateway_process import ENDPOINT, Gateway, eventually, gateway
 from support.gateway_signing import KEY
+from support.gateway_webhooks import ADMIN
 from support.streamer_process import Streamer, streamer
 from support.tools_api import Asked, reply, tool_api
 from voicebot_cli.check.agents import check_agents
 from voicebot_cli.check.bus import check_bus, judge_clock, judge_server
-from voicebot_cli.check.doors import check_gateway, check_public_url, check_secret, check_streamer, check_webhook
+from voicebot_cli.check.doors import (
+    check_admin_token,
+    check_gateway,
+    check_public_url,
+    check_secret,
+    check_streamer,
+    check_webhook,
+)
 from voicebot_cli.check.providers import check_provider, questions
 from voicebot_cli.settings import CliSettings
 from voicebot_cli.system import System, locate
@@ -33,7 +42,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def system(redis_url: str = "redis://127.0.0.1:1/0", **options: str) -> System:
+def system(redis_url: str | None = "redis://127.0.0.1:1/0", **options: str) -> System:
     """As `locate` finds it from the options `gateway` and `streamer` and the settings in capitals."""
     for name, value in options.items():
         if name.isupper():
@@ -49,7 +58,7 @@ def system(redis_url: str = "redis://127.0.0.1:1/0", **options: str) -> System:
 
 @pytest.fixture(scope="module")
 def gateway_here(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    settings = {"REDIS_URL": redis_server, "RINGOVER_WEBHOOK_SECRET": KEY}
+    settings = {"REDIS_URL": redis_server, "RINGOVER_WEBHOOK_SECRET": KEY, "ADMIN_TOKEN": ADMIN}
     with gateway(tmp_path_factory.mktemp("gateway"), **settings) as process:
         yield process
 
@@ -80,6 +89,41 @@ async def test_a_redis_that_is_away_or_refuses_is_told(redis_url: str, broker: B
     assert guest.mark == "✗"
     assert "info" in guest.found
     assert "may do" in guest.todo
+
+
+async def test_a_redis_that_only_the_gateway_reaches_is_known_by_its_word(
+    gateway_here: Gateway, broker: Broker, tmp_path: Path
+) -> None:
+    for unreachable in ({}, {"REDIS_URL": "redis://127.0.0.1:1/0"}):
+        redis, clock = await check_bus(system(None, gateway=gateway_here.url, **unreachable))
+        assert (redis.mark, clock.mark) == ("✓", "–")
+        assert "the gateway reaches it" in redis.found
+    # Whoever names one wants to know of that one.
+    assert (await check_bus(system(gateway=gateway_here.url)))[0].mark == "✗"
+    with embedded_redis(tmp_path / "another") as another:
+        redis, clock = await check_bus(system(None, gateway=gateway_here.url, REDIS_URL=another))
+        assert (redis.mark, clock.mark) == ("✓", "–")
+        assert "another Redis is at REDIS_URL" in redis.found
+
+
+async def test_the_gateways_own_redis_is_looked_at_where_it_can_be(
+    gateway_here: Gateway, broker: Broker, redis_url: str
+) -> None:
+    async def looked_at() -> bool:
+        redis, clock = await check_bus(system(None, gateway=gateway_here.url, REDIS_URL=redis_url))
+        return (redis.mark, clock.mark) == ("✓", "✓") and "noeviction" in redis.found
+
+    # Its heartbeat of every second tells whose it is; the fixtures emptied it just now.
+    await eventually(looked_at)
+
+
+async def test_the_admin_token_is_tried(gateway_here: Gateway, broker: Broker) -> None:
+    right = await check_admin_token(system(gateway=gateway_here.url, ADMIN_TOKEN=ADMIN))
+    assert (right.mark, ADMIN in right.found) == ("✓", False)
+    other = await check_admin_token(system(gateway=gateway_here.url, ADMIN_TOKEN="other"))
+    assert (other.mark, "401" in other.found) == ("✗", True)
+    assert (await check_admin_token(system(gateway=gateway_here.url))).mark == "–"
+    assert (await check_admin_token(system(gateway="http://127.0.0.1:1", ADMIN_TOKEN=ADMIN))).mark == "✗"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +205,6 @@ async def test_the_streamer_is_asked_for_its_token_and_no_call_begins(streamer_h
     wrong = await check_streamer(system(streamer=streamer_here.url(), STREAMER_TOKEN="other"))
     assert (wrong.mark, "refused" in wrong.found) == ("✗", True)
     assert (await check_streamer(system(streamer="ws://127.0.0.1:1"))).mark == "✗"
-    assert (await check_streamer(system(streamer="nowhere"))).mark == "✗"
     assert await broker.execute("EXISTS", "calls:waiting") == 0
 
 

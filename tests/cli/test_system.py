@@ -36,6 +36,8 @@ def make_dev(out: Path) -> None:
         "webhook_secret": "of-dev",
         "streamer_token": "",
         "redis_url": "redis://127.0.0.1:3333/0",
+        "admin_token": "admin-of-dev",
+        "calls_dir": "/calls/of-dev",
     }
     (out / "dev").mkdir()
     (out / "dev" / "stack.json").write_text(json.dumps(state))
@@ -50,14 +52,32 @@ def test_options_stand_before_the_environment_before_make_dev_before_the_file(
     here = located(tmp_path)
     assert (here.gateway_url, here.redis_url) == ("http://127.0.0.1:1111", "redis://127.0.0.1:3333/0")
     assert (here.webhook_key, here.streamer_token) == ("of-dev", None)
+    assert (here.admin_token, here.calls_dir) == ("admin-of-dev", Path("/calls/of-dev"))
     monkeypatch.setenv("REDIS_URL", "redis://elsewhere:6379/1")
     assert located(tmp_path).redis_url == "redis://elsewhere:6379/1"
-    assert located(tmp_path, redis="redis://there:6379/2").redis_url == "redis://there:6379/2"
+    assert not located(tmp_path).redis_asked_for
+    there = located(tmp_path, redis="redis://there:6379/2")
+    assert (there.redis_url, there.redis_asked_for) == ("redis://there:6379/2", True)
+    monkeypatch.setenv("CALLS_DIR", "mine")
+    monkeypatch.setenv("ADMIN_TOKEN", "mine-too")
+    assert (located(tmp_path).admin_token, located(tmp_path).calls_dir) == ("mine-too", Path("mine"))
+
+
+def test_nothing_of_make_dev_is_told_to_another_gateway(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("ADMIN_TOKEN=of-the-file\nRINGOVER_WEBHOOK_SECRET=of-the-file\n")
+    make_dev(tmp_path)
+    for url in ("https://voicebot.example.com", "http://127.0.0.1:1112", "http://elsewhere:1111"):
+        other = located(tmp_path, gateway=url)
+        assert (other.admin_token, other.webhook_key) == ("of-the-file", "of-the-file")
+        assert (other.redis_url, other.calls_dir) == ("redis://localhost:6379/0", Path("out/calls"))
+    for url in ("http://127.0.0.1:1111", "http://localhost:1111"):
+        assert located(tmp_path, gateway=url).admin_token == "admin-of-dev"
 
 
 def test_secrets_are_in_no_representation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RINGOVER_WEBHOOK_SECRET", "never-shown, another")
     monkeypatch.setenv("STREAMER_TOKEN", "never-shown-either")
+    monkeypatch.setenv("ADMIN_TOKEN", "never-shown-at-all")
     here = located(tmp_path)
     assert (here.webhook_key, here.streamer_token) == ("never-shown", "never-shown-either")
     assert "never-shown" not in repr(here)

@@ -44,6 +44,9 @@ async def test_a_call_appears_grows_and_goes(page: Page, backend: Console) -> No
     await expect(bar).to_have_attribute("aria-label", re.compile("^Answered after 801 ms: words understood 410 ms"))
     assert await bar.locator(".stage").count() == 5
     await expect(lines.filter(has_text="find_order")).to_contain_text("shipped")
+    await expect(lines.filter(has_text="book did not answer").locator(".tag.bad")).to_have_text("failed")
+    await expect(lines.filter(has_text="One moment please.").locator(".who")).to_have_text("Operator")
+    await expect(lines.filter(has_text="hours at the desk.").locator(".who")).to_have_text("Bot")
     await expect(lines.filter(has_text="Transfer to +33187654321")).to_contain_text("done")
     # Said by a caller, shown as said.
     await expect(lines.filter(has_text=samples.HOSTILE)).to_have_count(1)

@@ -85,6 +85,8 @@ async def test_one_call_is_read_and_heard(page: Page, backend: Console, one_call
     await expect(lines.filter(has_text=samples.HOSTILE)).to_have_count(1)
     await expect(lines.filter(has_text="find_order")).to_contain_text("shipped")
     await expect(page.locator("del.unheard")).to_contain_text("hours at the desk.")
+    await expect(lines.filter(has_text="One moment please.").locator(".who")).to_have_text("Operator")
+    await expect(lines.filter(has_text="hours at the desk.").locator(".who")).to_have_text("Bot")
     await expect(page.locator(".line .bar")).to_have_attribute("aria-label", re.compile("801 ms"))
     await expect(page.get_by_text("openai failed: timeout")).to_be_visible()
     # Drawn: each channel in its own colour, and only where it spoke.
@@ -101,10 +103,16 @@ async def test_one_call_is_read_and_heard(page: Page, backend: Console, one_call
     assert await painted.json_value() == [True, False, False, True, False]
 
     now = "document.querySelector('audio').currentTime"
-    await page.wait_for_function("() => document.querySelector('audio').readyState > 0")
+    # All is drawn, and a place chosen, before anything of the recording is fetched.
+    canvas = page.locator("canvas")
+    await canvas.focus()
+    await page.keyboard.press("ArrowRight")
+    await expect(canvas).to_have_attribute("aria-valuetext", "0:05 of 0:12")
+    assert await page.evaluate("document.querySelector('audio').networkState === HTMLMediaElement.NETWORK_IDLE")
+    assert backend.heard == []
     await page.get_by_role("button", name="Hear from 0:06").click()
     await page.wait_for_function(f"() => {now} >= 6 && {now} < 9")
-    canvas = page.locator("canvas")
+    assert backend.heard
     box = await canvas.bounding_box()
     assert box is not None
     await canvas.click(position={"x": box["width"] / 4, "y": 40})
@@ -124,7 +132,7 @@ async def test_one_call_is_read_and_heard(page: Page, backend: Console, one_call
 async def test_a_pause_before_the_recording_has_begun_is_no_error(page: Page, backend: Console, one_call: None) -> None:
     # The page's fixture fails on what a script does not catch: here, a play() that never got to play.
     await sign_in(page, backend.url, TOKEN, to="#/calls/past-1")
-    await page.wait_for_function("() => document.querySelector('audio')?.readyState > 0")
+    await page.locator("canvas").wait_for()
     for clicked in ("canvas", "button.hear"):
         paused = await page.evaluate(
             """(clicked) => {
@@ -211,7 +219,8 @@ async def test_an_unknown_call_and_one_without_recording(page: Page, backend: Co
 async def test_the_system_page_tells_what_is_missing(page: Page, backend: Console) -> None:
     from playwright.async_api import expect
 
-    backend.dead = [samples.dead_delivery()]
+    again = {"id": "d-2", "call_id": "past-2", "state": "trying", "next_at": samples.BEGAN + 1800}
+    backend.dead = [samples.dead_delivery(), {**samples.dead_delivery(), **again}]
     await sign_in(page, backend.url, TOKEN, to="#/system")
     await expect(page.get_by_role("heading", name="Setup")).to_contain_text("1 missing")
     missing = page.locator(".checklist .missing")
@@ -225,9 +234,12 @@ async def test_the_system_page_tells_what_is_missing(page: Page, backend: Consol
     refused = page.locator("section", has=page.get_by_role("heading", name="Webhooks"))
     await expect(refused).to_contain_text(re.compile("41 received and 7 refused since .* by all gateways"))
     await expect(refused.get_by_role("row").filter(has_text="the signature is wrong")).to_contain_text("7")
-    dead = page.locator(".delivery")
+    dead, again_later = page.locator(".delivery").first, page.locator(".delivery").last
     await expect(dead).to_contain_text("https://crm.example/calls")
-    await page.get_by_role("button", name="Deliver again").click()
+    await expect(dead).to_contain_text("given up")
+    await expect(dead).not_to_contain_text("Next try")
+    await expect(again_later).to_contain_text(re.compile("being tried again.*Next try.*2026", re.DOTALL))
+    await dead.get_by_role("button", name="Deliver again").click()
     await until(lambda: backend.asked, what="the replay asked for")
     assert backend.asked == [("/jobs/dead/d-1/replay", {})]
-    await expect(page.get_by_role("button", name="Deliver again")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Deliver again")).to_have_count(1)

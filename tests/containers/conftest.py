@@ -55,6 +55,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
                 webhook_secret=settings["RINGOVER_WEBHOOK_SECRET"],
                 streamer_token=settings["STREAMER_TOKEN"],
                 admin_token=settings["ADMIN_TOKEN"],
+                env_file=env_file,
             )
     finally:
         # The images carry the project's name; their layers stay in the builder's cache.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from support.cli_process import run
 from support.stack_containers import Containers
 
 pytestmark = [
@@ -46,6 +48,12 @@ def simulated_call(containers: Containers, out: Path) -> subprocess.CompletedPro
         timeout=180,
         check=False,
     )
+
+
+@pytest.fixture(scope="module")
+def called(containers: Containers, tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """The call, placed once for all tests."""
+    return simulated_call(containers, tmp_path_factory.mktemp("simulator"))
 
 
 def record(containers: Containers) -> dict[str, Any]:
@@ -83,9 +91,8 @@ def test_no_container_runs_as_root(containers: Containers, service: str) -> None
         containers.run(service, "touch", "/app/written")
 
 
-def test_a_call_is_held_and_recorded(containers: Containers, tmp_path: Path) -> None:
-    call = simulated_call(containers, tmp_path)
-    assert call.returncode == 0, call.stdout + call.stderr + containers.logs()
+def test_a_call_is_held_and_recorded(containers: Containers, called: subprocess.CompletedProcess[str]) -> None:
+    assert called.returncode == 0, called.stdout + called.stderr + containers.logs()
 
     written = record(containers)
     assert written["call_id"] == CALL
@@ -105,3 +112,21 @@ def test_a_call_is_held_and_recorded(containers: Containers, tmp_path: Path) -> 
     assert listed.status_code == 200
     assert listed.json()["state"] == "ended"
     assert questions[0] in [entry.get("text") for entry in listed.json()["transcript"] if entry["kind"] == "caller"]
+
+
+async def test_the_command_line_works_on_the_host_from_the_folder_with_the_env_file(
+    containers: Containers, called: subprocess.CompletedProcess[str], tmp_path: Path
+) -> None:
+    assert called.returncode == 0, called.stdout + called.stderr
+    await asyncio.to_thread(record, containers)
+    (tmp_path / ".env").write_text(containers.env_file.read_text())
+    (tmp_path / "agents").symlink_to(ROOT / "agents")
+    for command, words in {
+        "status": "ok  gateway",
+        "check": "Everything that was looked at is as it should be.",
+        "calls": CALL,
+        f"tail {CALL}": "conversation over: caller_left",
+        f"replay {CALL}": "= heard       Hello, this is the Maple Street Library.",
+    }.items():
+        ran = await run(tmp_path, *command.split())
+        assert (ran.code, words in ran.out) == (0, True), f"{command}:\n{ran.out}\n{ran.err}"

@@ -99,6 +99,18 @@ def test_dev_runs_until_ctrl_c_and_call_finds_it(tmp_path: Path) -> None:
         assert re.search(r"caller  .*opening hours", call.stdout)
         assert "all expectations held" in call.stdout
 
+        # Nothing but what dev wrote tells the command line where Redis, the calls and their token are.
+        bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        for command in (["calls"], ["check"]):
+            asked = subprocess.run(
+                [DEVSTACK.with_name("ringover-voicebot"), *command, "--out", tmp_path],
+                env=bare | {"AGENTS_DIR": str(ROOT / "agents")},
+                cwd=tmp_path, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert asked.returncode == 0, asked.stdout + asked.stderr
+        assert "✓ admin token" in asked.stdout
+        assert "noeviction" in asked.stdout
+
         dev.send_signal(signal.SIGINT)
         rest = dev.stdout.read()
         assert dev.wait(30) == 0, rest

@@ -15,7 +15,7 @@ from pydantic import SecretStr, TypeAdapter
 from callbus.settings import ServiceSettings
 
 ROOT = Path(__file__).resolve().parents[2]
-COMPOSE_ONLY = {"REDIS_PASSWORD", "BIND_ADDRESS"}
+COMPOSE_ONLY = {"REDIS_PASSWORD", "BIND_ADDRESS", "WORKERS"}
 MADE_UP = {"RINGOVER_WEBHOOK_SECRET", "ADMIN_TOKEN", "STREAMER_TOKEN", "REDIS_PASSWORD"}
 _SETTING = re.compile(r"#([A-Z][A-Z0-9_]*)=(.*)")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -90,3 +91,23 @@ def test_make_alone_lists_every_target() -> None:
     targets = set(phony[1].split())
     assert {"demo", "test", "dev", "up", "down", "call", "lint", "help", "lock", "clean"} <= targets
     assert set(re.findall(r"^  make (\S+) +\S", shown, re.MULTILINE)) == targets
+
+
+@pytest.mark.parametrize(("env_file", "given", "workers"), [("", "", 1), ("WORKERS=3", "", 3), ("WORKERS=3", "2", 2)])
+def test_make_up_runs_as_many_workers_as_were_asked_for(
+    tmp_path: Path, env_file: str, given: str, workers: int
+) -> None:
+    if shutil.which("docker") is None:
+        pytest.skip("docker is not installed: what compose makes of its file can't be asked")
+    for name in ("Makefile", "docker-compose.yml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / ".env").write_text(f"{env_file}\n")
+    env = {name: value for name, value in os.environ.items() if name != "WORKERS"}
+    asked = ["make", "-C", str(tmp_path), "--no-print-directory", "-n", "up", *([f"WORKERS={given}"] if given else [])]
+    up = subprocess.run(asked, env=env, capture_output=True, text=True, check=True).stdout
+    [line] = [line for line in up.splitlines() if "compose up" in line]
+    shown = subprocess.run(
+        ["bash", "-c", line.replace("up --build --wait", "config --format json")],
+        env=env, cwd=tmp_path, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert json.loads(shown)["services"]["ai-worker"]["scale"] == workers

@@ -1,15 +1,17 @@
-"""Every command in the papers can be given: make targets, compose services, options, files; curl lines are run."""
+"""Every command in the papers can be given: make targets, compose services, options, files; curl lines are run.
+
+Our own commands are run by test_our_commands.py.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import yaml
 from callbus import calls
 from callbus.broker import Broker
 from support.gateway_process import gateway
-from support.papers import ROOT, blocks, papers
+from support.papers import ROOT, commands, parts
 from support.streamer_process import streamer
 
 BIN = Path(sys.executable).parent
@@ -28,29 +30,6 @@ COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 VALUED = {"--scale", "--since", "--tail", "--script", "--profile"}
 """Options of docker compose that are followed by a value."""
-
-
-def commands() -> Iterator[tuple[Path, str]]:
-    """Each line of each `sh` block, continued lines as one; of README also of the blocks that name no language."""
-    for paper in papers():
-        for block in blocks(paper):
-            if block.language == "sh" or (paper.name == "README.md" and re.match(r"make ", block.text)):
-                for line in block.text.replace("\\\n", " ").splitlines():
-                    if line.strip() and not line.lstrip().startswith("#"):
-                        yield paper, line.strip()
-
-
-def parts(line: str) -> list[list[str]]:
-    """The commands of a pipeline as words, without comments, and without what is set for them in front."""
-    found = []
-    words = shlex.split(line, comments=True)
-    while words:
-        end = words.index("|") if "|" in words else len(words)
-        command, words = words[:end], words[end + 1 :]
-        while command and re.match(r"[A-Z_]+=", command[0]):
-            command.pop(0)
-        found.append(command)
-    return found
 
 
 def make(words: list[str]) -> None:

@@ -212,7 +212,7 @@ class _Watch:
 def _kind(name: str) -> str:
     """The key's name with its ids left out."""
     name = re.sub(r"\{[^}]*\}", "{}", name)
-    return re.sub(r"^(webhook:seen|calls:numbers|service:\w+|arq:\w+):.+", r"\1:…", name)
+    return re.sub(r"^(webhook:seen|calls:between|service:\w+|arq:\w+):.+", r"\1:…", name)
 
 
 def _more_open(first: Sample, last: Sample) -> list[str]:
@@ -272,7 +272,7 @@ def _result(plan: Plan, found: _Run) -> Result:
 
 
 def _is_of_a_call(kind: str) -> bool:
-    return kind.startswith(("call:{}", "webhook:seen", "calls:numbers"))
+    return kind.startswith(("call:{}", "webhook:seen", "calls:between"))
 
 
 def _of_calls(sample: Sample) -> int:

@@ -37,6 +37,7 @@ ROWS: dict[str, Row] = {
     "streamer-killed": Row(streamers.killed, {"media": _RETURNING}),
     "streamer-drained": Row(streamers.drained),
     "redis-away": Row(redis_away.outages, {"durable_redis": True}),
+    "redis-refuses": Row(redis_away.refusals),
 }
 
 

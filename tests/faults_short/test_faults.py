@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.speech, pytest.mark.timeout(180)]
 
 CALLS = 4
 OF_WORKERS = ("worker-killed", "worker-frozen")
-OF_THE_REST = ("redis-away", "streamer-killed", "deploy", "streamer-drained")
+OF_THE_REST = ("redis-away", "redis-refuses", "streamer-killed", "deploy", "streamer-drained")
 
 
 # Not side by side: callers and providers are in this process, and their slowness would be taken for the system's.

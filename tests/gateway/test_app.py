@@ -20,7 +20,9 @@ from webhook_gateway import intake
 from webhook_gateway.app import create_app
 from webhook_gateway.settings import ENDPOINT, GatewaySettings
 
-BODY = json.dumps({"event": "ringing", "resource": "call", "timestamp": 1.7e9, "data": {"call_id": "c1"}}).encode()
+BODY = json.dumps(
+    {"event": "ringing", "resource": "call", "timestamp": time.time(), "data": {"call_id": "c1"}}
+).encode()
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from callbus import calls, keys, registry, transcript
 from callbus.broker import Broker
 from support.gateway_process import ENDPOINT, Gateway, eventually
 from support.gateway_signing import KEY
-from support.gateway_webhooks import ADMIN, API_KEY, AUTHORIZED, PATH_SECRET, counted, envelope, post
+from support.gateway_webhooks import ADMIN, API_KEY, AT, AUTHORIZED, PATH_SECRET, counted, envelope, post
 
 
 async def test_alive_ready_and_unknown_paths(client: httpx.AsyncClient) -> None:
@@ -25,6 +25,8 @@ async def test_alive_ready_and_unknown_paths(client: httpx.AsyncClient) -> None:
         answer = await client.request(method, path, headers=AUTHORIZED)
         assert (answer.status_code, set(answer.json())) == (status, {"error", "hint"})
     assert ENDPOINT in (await client.get("/openapi.json")).json()["paths"]
+    # Their pages run a third party's scripts.
+    assert [(await client.get(path)).status_code for path in ("/docs", "/redoc")] == [404, 404]
 
 
 async def test_metrics_count_every_outcome(client: httpx.AsyncClient) -> None:
@@ -124,7 +126,7 @@ async def test_a_call_is_shown_with_its_transcript(client: httpx.AsyncClient, br
     call = (await client.get("/api/v1/calls/c1", headers=AUTHORIZED)).json()
     assert (call["state"], call["answered_at"], call["epoch"], call["sample_rate"]) == (
         "answered",
-        1732266000.0,
+        AT,
         2,
         8000,
     )
@@ -133,6 +135,10 @@ async def test_a_call_is_shown_with_its_transcript(client: httpx.AsyncClient, br
     assert (claimed["kind"], claimed["worker"], claimed["epoch"]) == ("claimed", "w1", 2)
     assert (says["kind"], says["text"], says["at"]) == ("bot", "Hello, Zoé.", 2.0)
     assert (strange["kind"], "unreadable" in strange) == ("strange", True)
+    later = (await client.get(f"/api/v1/calls/c1?after={says['id']}", headers=AUTHORIZED)).json()
+    assert (later["state"], later["transcript"]) == ("answered", [strange])
+    for wrong in ("1", "1-", "+", "1-1)", "9" * 19 + "-0"):
+        assert (await client.get("/api/v1/calls/c1", params={"after": wrong}, headers=AUTHORIZED)).status_code == 400
     for path, status in (("/api/v1/calls/unknown", 404), ("/api/v1/calls/%7Bc1%7D", 400)):
         answer = await client.get(path, headers=AUTHORIZED)
         assert (answer.status_code, set(answer.json())) == (status, {"error", "hint"})

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable
 import httpx
 import pytest
 
-from callbus import calls, keys
+from callbus import calls, keys, numbers
 from callbus.broker import Broker
 from support.gateway_process import ENDPOINT, Gateway, eventually
 from support.gateway_signing import KEY, plain, token, v1, v3
-from support.gateway_webhooks import ADMIN, AUTHORIZED, JSON, PATH_SECRET, counted, envelope, post, published
+from support.gateway_webhooks import ADMIN, AT, AUTHORIZED, JSON, PATH_SECRET, counted, envelope, post, published
+from webhook_gateway import intake
 
 
 async def test_the_specifications_call_works_as_it_stands(client: httpx.AsyncClient, broker: Broker) -> None:
@@ -111,13 +112,39 @@ async def test_another_attempt_is_a_duplicate_and_another_moment_is_not(
     body = envelope("tags_updated", resource="aftercall")
     retried = body.replace(b'"attempt": 1', b'"attempt": 2')
     assert retried != body
-    answers = [await post(client, b) for b in (body, retried, envelope("tags_updated", resource="aftercall", at=1.7e9))]
+    earlier = envelope("tags_updated", resource="aftercall", at=AT - 1)
+    answers = [await post(client, b) for b in (body, retried, earlier)]
     assert [answer.status_code for answer in answers] == [202, 200, 202]
     assert [event.event for event in await published(broker)] == ["tags_updated"] * 2
 
 
+async def test_what_was_captured_and_is_posted_again_when_its_repetitions_are_forgotten_changes_nothing(
+    client: httpx.AsyncClient, running: Gateway, broker: Broker
+) -> None:
+    old = AT - intake.LONGEST_AGO_S - 60
+    stale = 'ringover_gateway_webhooks_total{outcome="stale"}'
+    before = await counted(client, stale)
+    flat = {"event_type": "call_ringing", "call_id": "c1", "timestamp": old}
+    untold = {"resource": "call", "event": "ringing", "data": {"call_id": "c1", "start_time": old}}
+    for event in (json.loads(envelope("ringing", at=old)), flat, untold):
+        body = json.dumps(event).encode()
+        for headers in (plain(body), v1({"url": running.url + ENDPOINT, "payload": event}), v1(event)):
+            answer = await post(client, body, headers)
+            assert (answer.status_code, answer.json()) == (200, {"status": "stale", "call_id": "c1"})
+    assert await published(broker) == []
+    assert await calls.recent(broker) == []
+    assert await calls.get(broker, "c1") == {}
+    assert await counted(client, stale) == before + 9
+    # Whatever is younger is known from its repetition for as long as it is taken.
+    assert intake.LONGEST_AGO_S < keys.DEDUP_TTL_S
+    assert (await post(client, envelope("ringing", at=AT - intake.LONGEST_AGO_S + 60))).status_code == 202
+    # What comes after a call may speak of one that was long ago.
+    late = envelope("summary_available", resource="aftercall", start_time=old)
+    assert (await post(client, late)).status_code == 202
+
+
 async def test_a_hangup_before_answered_ends_the_call_for_good(client: httpx.AsyncClient, broker: Broker) -> None:
-    at = 1732266000.0
+    at = AT - 60
     hangup = envelope(
         "hangup", at=at + 9, hangup_time=at + 9, duration_in_seconds=8, answering_machine_detection="HUMAN"
     )
@@ -127,15 +154,13 @@ async def test_a_hangup_before_answered_ends_the_call_for_good(client: httpx.Asy
     assert call["state"] == "ended"
     assert (call["ringing_at"], call["answered_at"], call["ended_at"]) == (at, at + 1, at + 9)
     assert (call["duration_s"], call["amd"], call["ended_as"]) == (8.0, "HUMAN", "hangup")
-    assert await calls.find_by_numbers(broker, "33612345678", "33184800000") is None
+    assert (await numbers.claim(broker, "33612345678", "33184800000")).call_id is None
     assert len(await published(broker)) == 3
 
 
 async def test_unknown_events_and_messages_are_accepted(client: httpx.AsyncClient, broker: Broker) -> None:
     assert (await post(client, envelope("parked", resource="call"))).status_code == 202
-    message = json.dumps(
-        {"resource": "message", "event": "received", "timestamp": 1.7e9, "data": {"body": "hi"}}
-    ).encode()
+    message = json.dumps({"resource": "message", "event": "received", "timestamp": AT, "data": {"body": "hi"}}).encode()
     assert (await post(client, message)).json() == {"status": "accepted", "call_id": None}
     assert (await post(client, message)).json() == {"status": "duplicate", "call_id": None}
     assert [(event.resource, event.event) for event in await published(broker)] == [

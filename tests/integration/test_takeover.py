@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -96,7 +95,7 @@ async def test_a_killed_workers_call_goes_on_in_another(tmp_path: Path, voice: V
         asked = [request.json["messages"] for request in server.requests if request.path.endswith("/completions")]
 
     claims = [entry for entry in entries if isinstance(entry, transcript.Claimed)]
-    assert [claim.epoch for claim in claims] == [1, 2]
+    assert [claim.epoch - claims[0].epoch for claim in claims] == [0, 1]
     assert claims[0].worker != claims[1].worker
     # One greeting, and of the answer every word once: what the dead worker left unsaid was said by its successor, and
     # what its model had not written was asked for. (This model begins anew then.)
@@ -196,9 +195,9 @@ async def test_a_worker_takes_up_what_it_was_given_while_redis_was_away(tmp_path
     ):
         placed = asyncio.create_task(place(stack, script, voice))
 
-        async def claimed(epoch: int) -> bool:
+        async def claimed(times: int) -> bool:
             entries = [fields for _, fields in await broker.range(keys.transcript("phantom-1"))]
-            return epoch in [json.loads(fields[b"j"])["epoch"] for fields in entries if fields[b"k"] == b"claimed"]
+            return [fields[b"k"] for fields in entries].count(b"claimed") >= times
 
         await until(lambda: claimed(1), timeout=30)
         state = await calls.get(broker, "phantom-1")
@@ -209,7 +208,7 @@ async def test_a_worker_takes_up_what_it_was_given_while_redis_was_away(tmp_path
 
         async def lost() -> bool:
             await given_to("nobody")
-            return "another worker took the call" in (tmp_path / "logs" / "ai-worker-1.log").read_text()
+            return "the call is no longer this worker's" in (tmp_path / "logs" / "ai-worker-1.log").read_text()
 
         async def taken_up() -> bool:
             """Before the lease lapses: it is renewed all the while."""
@@ -255,7 +254,7 @@ async def test_a_worker_does_not_take_its_own_call_over(tmp_path: Path, voice: V
         await until_written(stack, "stall-1", transcript.TurnTimed, placed)
         state = await calls.get(broker, "stall-1")
         claims = Claims(broker, state["worker"])
-        lease = Lease(state["waiting_entry"], "stall-1", 1, takeover=False)
+        lease = Lease(state["waiting_entry"], "stall-1", 1, attempt=1)
         before = await scans()
 
         async def looked_for_abandoned_calls() -> bool:
@@ -267,5 +266,5 @@ async def test_a_worker_does_not_take_its_own_call_over(tmp_path: Path, voice: V
         await placed
         record = await record_of(stack, "stall-1")
 
-    assert [claim["epoch"] for claim in record["claims"]] == [1]
+    assert len(record["claims"]) == 1
     assert " ".join(heard_text(record).split()).count(FIRST_ANSWER.lower()) == 1

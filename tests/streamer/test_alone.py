@@ -1,27 +1,25 @@
-"""What the streamer does when others fail it: no worker, no Redis, or its own end is asked for."""
+"""What the streamer does without Redis, and when its own end is asked for."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from socket import socket
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from callbus import keys, media, registry, sessions
+from callbus import commands, keys, media, registry, sessions
 from callbus.broker import Broker
-from callbus.media import MediaEnded, MediaStarted, Playback
-from callbus.pcm import bytes_in
+from callbus.media import MediaEnded, MediaStarted
 from devstack.embedded_redis import embedded_redis
+from support.streamer_calls import audio, received
 from support.streamer_process import COMMAND, FRAME, Streamer, Worker, streamer
 from support.waiting import until
 
@@ -34,87 +32,6 @@ FALLBACK = {
 }
 PLAY = {"event": "play", "file": "https://test.com/wait.mp3"}
 TRANSFER = {"event": "transfer", "data": 33184800000}
-
-
-def audio(ms: float) -> bytes:
-    return b"\x05\x01" * (bytes_in(ms, 8000) // 2)
-
-
-async def received(client: ClientConnection, timeout: float = 5.0) -> dict[str, Any]:
-    async with asyncio.timeout(timeout):
-        message: dict[str, Any] = json.loads(await client.recv())
-        return message
-
-
-@pytest.fixture(scope="module")
-def lonely(own_redis: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Streamer]:
-    """A streamer with a fallback."""
-    with streamer(tmp_path_factory.mktemp("lonely"), own_redis, **FALLBACK) as process:
-        yield process
-
-
-async def test_a_caller_whom_nobody_takes_is_transferred(lonely: Streamer) -> None:
-    fallbacks = await lonely.metric("fallbacks_total")
-    async with connect(lonely.url("/ws/nobody-1")) as client:
-        opened = time.monotonic()
-        assert await received(client) == PLAY
-        played = time.monotonic()
-        assert 0.25 < played - opened < 1.5
-        assert await received(client) == TRANSFER
-        assert 0.45 < time.monotonic() - played < 1.5
-        assert await lonely.metric("fallbacks_total") == fallbacks + 1
-
-
-async def test_a_worker_that_comes_late_and_speaks_calls_the_transfer_off(lonely: Streamer, bus: Broker) -> None:
-    async with connect(lonely.url("/ws/late-1")) as client:
-        assert await received(client) == PLAY
-        worker = await Worker.claim(bus, "late-1")
-        await worker.speak("s1", audio(300))
-        assert await received(client) == {"event": "break"}
-        assert (await received(client))["type"] == "streamAudio"
-        await worker.until_told(Playback, state="finished", segment="s1")
-        with pytest.raises(TimeoutError):
-            await received(client, 0.7)
-    await worker.finish()
-
-
-async def test_a_worker_in_time_is_left_alone(lonely: Streamer, bus: Broker) -> None:
-    async with connect(lonely.url("/ws/in-time-1")) as client:
-        worker = await Worker.claim(bus, "in-time-1")
-        with pytest.raises(TimeoutError):
-            await received(client, 0.8)
-    await worker.finish()
-
-
-async def test_a_conversation_that_failed_falls_back(lonely: Streamer, bus: Broker) -> None:
-    async with connect(lonely.url("/ws/failed-1")) as client:
-        worker = await Worker.claim(bus, "failed-1")
-        await worker.finish("failed")
-        assert await received(client) == PLAY
-        assert await received(client) == TRANSFER
-
-
-async def test_a_call_whose_worker_lives_is_served_and_one_whose_worker_is_gone_is_not(
-    lonely: Streamer, bus: Broker
-) -> None:
-    async with AsyncExitStack() as stack:
-        served = await stack.enter_async_context(connect(lonely.url("/ws/served-1")))
-        served_worker = await Worker.claim(bus, "served-1")
-        beating = asyncio.create_task(registry.keep_beating(bus, "worker", "worker-of-served-1", dict))
-        left = await stack.enter_async_context(connect(lonely.url("/ws/left-1")))
-        left_worker = await Worker.claim(bus, "left-1")
-        try:
-            claimed = time.monotonic()
-            assert await received(left, 10) == PLAY
-            assert 1.5 < time.monotonic() - claimed < 6
-            with pytest.raises(TimeoutError):
-                await received(served, 0.1)
-        finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
-            await registry.leave(bus, "worker", "worker-of-served-1")
-    await served_worker.finish()
-    await left_worker.finish()
 
 
 @contextmanager
@@ -161,15 +78,24 @@ async def test_redis_may_lose_everything_in_the_middle_of_a_call(own_redis: str,
         broker = Broker(url)
         async with connect(process.url("/ws/lost-1")) as client:
             worker = await Worker.claim(broker, "lost-1")
-            await worker.speak("s1", audio(250), epoch=7)
+            # Epochs are of Redis' time: that one's clock was an hour fast.
+            await worker.speak("s1", audio(250), epoch=worker.epoch + 3_600_000_000)
             await received(client)
+            # The caller barged in, and an action was carried out.
+            await worker.send(commands.Break("lost-1", worker.epoch + 3_600_000_000))
+            assert await received(client) == {"event": "break"}
+            await worker.send(commands.Digits("lost-1", worker.epoch + 3_600_000_000, "a1", "5"))
+            assert await received(client) == {"event": "digits", "data": 5}
             await broker.execute("FLUSHALL")
             await client.send(FRAME)
             again = await Worker.claim(broker, "lost-1")
-            assert again.epoch == 1
+            assert again.epoch > worker.epoch
             await until(lambda: broker.execute("EXISTS", keys.commands(process.id)))
-            await again.speak("s2", audio(250))
+            # Another conversation, of which nothing was cut or done, whatever it calls what it says and does.
+            await again.speak("s1", audio(250))
             assert (await received(client))["type"] == "streamAudio"
+            await again.send(commands.Digits("lost-1", again.epoch, "a1", "7"))
+            assert await received(client) == {"event": "digits", "data": 7}
         await again.until_told(MediaEnded)
         await broker.aclose()
 
@@ -190,6 +116,31 @@ async def test_calls_are_taken_and_saved_without_redis(tmp_path: Path) -> None:
                 await worker.until_told(MediaEnded)
                 await broker.aclose()
                 await stop(process)
+
+
+async def test_who_goes_while_redis_is_away_is_told_over_or_never_handed_out(tmp_path: Path) -> None:
+    with restartable_redis(tmp_path / "redis") as (url, redis), streamer_with(tmp_path, url, redis) as (process, first):
+        broker = Broker(url)
+        idle = await process.metric("tasks")
+        async with connect(process.url("/ws/live-1")), connect(process.url("/ws/moved-1")) as moved:
+            live, held = await Worker.claim(broker, "live-1"), await Worker.claim(broker, "moved-1")
+            first.__exit__(None, None, None)
+            await until(lambda: _ready_is(process, 503))
+            # One of them comes back before the old connection is known to be lost, and goes.
+            async with connect(process.url("/ws/moved-1")):
+                await asyncio.wait_for(moved.wait_closed(), 5)
+        async with connect(process.url("/ws/came-1")) as came:
+            await came.send(FRAME)
+        with redis():
+            await live.until_told(MediaEnded)
+            await held.until_told(MediaEnded)
+            await until(lambda: _tasks_are(process, idle))
+            assert await broker.hash(keys.call("came-1")) == {}
+            waiting = {fields[b"call_id"] for _, fields in await broker.range(keys.WAITING)}
+            assert waiting == {b"live-1", b"moved-1"}
+            assert await process.metric("endings_untold_total") == 0
+            await broker.aclose()
+            await stop(process)
 
 
 async def test_sigterm_lets_the_running_call_finish(own_redis: str, bus: Broker, tmp_path: Path) -> None:
@@ -269,6 +220,10 @@ def streamer_with(tmp_path: Path, url: str, redis: Any) -> Iterator[tuple[Stream
 async def stop(process: Streamer) -> None:
     process.process.terminate()
     assert await asyncio.to_thread(process.process.wait, 15) == 0
+
+
+async def _tasks_are(process: Streamer, number: float) -> bool:
+    return await process.metric("tasks") == number
 
 
 async def _draining_beat(bus: Broker, streamer_id: str) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from streamer.context import Context
 from streamer.feed import Feed
 from streamer.inbound import CallEnd, Event, Unreadable
 from streamer.metrics import Counters
+from streamer.presses import PRESSES_AT_ONCE
 from streamer.recording import Disk, Recorder
 from streamer.settings import StreamerSettings
 from support.media_wire import rtp
@@ -126,6 +128,13 @@ async def test_a_key_that_is_heard_and_signalled_counts_once_and_is_not_fed_as_s
     assert (position, len(pcm)) == (0, len(press))
     assert not any(pcm[640:])
     assert b"".join(session.recorder.frames) == press
+
+
+async def test_a_flood_of_presses_is_cut_off_and_counted(session: Session) -> None:
+    for _ in range(20):
+        assert session.caller.on_text(json.dumps({"event": "dtmf", "digits": "1" * 32})) == 32
+    assert len(session.keys) == pytest.approx(PRESSES_AT_ONCE, abs=10)
+    assert session.counters.presses_dropped == 640 - len(session.keys)
 
 
 async def test_what_is_neither_audio_nor_a_key_is_handed_over_in_order(session: Session) -> None:

@@ -107,6 +107,22 @@ def test_events_of_a_long_outage_are_bounded() -> None:
     assert len(feed.take()) == MOST_EVENTS
 
 
+def test_events_that_nobody_takes_are_bounded_and_the_newest_of_them_kept() -> None:
+    feed = feed_of()
+    for number in range(3 * MOST_EVENTS):
+        feed.event(media.Dtmf(1.0, str(number % 10)))
+        feed.audio(number * 0.02, number * 20, FRAME)
+    digits = [entry["digit"] for entry in written(feed) if "digit" in entry]
+    assert digits == [str(number % 10) for number in range(2 * MOST_EVENTS, 3 * MOST_EVENTS)]
+
+
+def test_a_muted_feed_takes_no_events() -> None:
+    feed = feed_of()
+    feed.muted = True
+    feed.event(media.Dtmf(1.0, "1"))
+    assert feed.take() == []
+
+
 async def test_entries_are_read_back_as_they_were(broker: Broker) -> None:
     feed = feed_of("50%-call")
     await sessions.attach(broker, "50%-call", streamer="st", session="s", sample_rate=8000)

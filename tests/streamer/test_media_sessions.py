@@ -12,7 +12,7 @@ import pytest
 from callbus import calls, commands, keys
 from callbus.broker import Broker
 from callbus.media import MediaEnded, MediaStarted, Playback
-from support.streamer_calls import audio, audio_of, pieces_of, received, state_with
+from support.streamer_calls import audio, audio_of, pieces_of, received, ringing, state_with
 from support.streamer_process import FRAME, Streamer, Worker
 from support.waiting import until
 
@@ -147,8 +147,7 @@ async def test_the_call_id_may_come_in_the_metadata_after_audio(dial: Any, bus: 
 
 async def test_the_call_may_be_found_by_its_numbers(dial: Any, bus: Broker, call_id: str) -> None:
     number = str(time.time_ns())[-11:]
-    await bus.execute("SET", keys.by_numbers(number, "33187654321"), call_id, "EX", 60)
-    await calls.update(bus, call_id, state="ringing")
+    await ringing(bus, call_id, number, "33187654321")
     async with dial() as client:
         await client.send(json.dumps({"from": f"+{number}", "to": 33187654321}))
         worker = await Worker.claim(bus, call_id)

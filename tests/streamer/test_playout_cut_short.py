@@ -94,3 +94,41 @@ def test_a_break_throws_a_file_away_that_waits() -> None:
     line.break_()
     line.run(10)
     assert line.files == []
+
+
+def test_after_forgetting_the_names_of_what_was_cut_may_come_again() -> None:
+    line = Line()
+    line.speak("s1", audio(1000))
+    line.run(0.3)
+    line.break_()
+    line.speak("s2", audio(1000), last=False)
+    line.speak("s3", audio(300))
+    line.run(0.1)
+    line.forget()
+    # What plays is heard to its end; whoever takes over next, or breaks, means no segment of before.
+    line.take_over()
+    assert line.speak("s2", audio(400)) is True
+    line.run(0.1)
+    assert line.break_() is True
+    assert line.speak("s1", audio(300)) is True
+    assert line.speak("s3", audio(300)) is True
+    assert line.speak("s2", audio(300)) is False
+    line.run(5)
+    assert line.states()[-5:] == [
+        ("started", "s1"),
+        ("finished", "s1"),
+        ("started", "s3"),
+        ("finished", "s3"),
+        ("idle", "s3"),
+    ]
+    assert sum(len(piece.pcm) for _, piece in line.pieces) == len(audio(1000 + 1000 + 300 + 300))
+
+
+def test_whoever_takes_over_twice_is_told_once_more_that_it_was_cut() -> None:
+    line = Line()
+    line.speak("s1", audio(6000))
+    line.run(0.1)
+    line.take_over()
+    line.take_over()
+    line.run(6)
+    assert line.states() == [("started", "s1"), ("cut", "s1"), ("idle", "s1")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.presses import SAME_PRESS_S, Presses
+from streamer.presses import MOST_UNMATCHED, PRESSES_AT_ONCE, PRESSES_PER_S, SAME_PRESS_S, Presses, Ration
 
 
 def test_only_one_way_of_telling() -> None:
@@ -53,3 +53,20 @@ def test_a_key_pressed_again_and_again(times: int, lag: float) -> None:
     reports = sorted([(0.1 * n, True) for n in range(times)] + [(0.1 * n + lag, False) for n in range(times)])
     counted = [presses.heard("1", at) if heard else presses.signalled("1", at) for at, heard in reports]
     assert sum(counted) == times
+
+
+def test_a_flood_of_one_key_is_matched_as_far_as_anyone_can_press() -> None:
+    presses = Presses()
+    assert all(presses.signalled("1", 0.0) for _ in range(100_000))
+    heard = [presses.heard("1", 0.5) for _ in range(MOST_UNMATCHED + 1)]
+    assert heard == [False] * MOST_UNMATCHED + [True]
+
+
+def test_a_ration_is_what_may_come_at_once_and_then_so_many_a_second() -> None:
+    ration = Ration()
+    assert sum(ration.allows(1000.0) for _ in range(1000)) == PRESSES_AT_ONCE
+    assert sum(ration.allows(1001.0) for _ in range(1000)) == PRESSES_PER_S
+    assert sum(ration.allows(9000.0) for _ in range(1000)) == PRESSES_AT_ONCE
+    # As fast as tones can be, for a minute.
+    ration = Ration()
+    assert all(ration.allows(0.08 * n) for n in range(750))

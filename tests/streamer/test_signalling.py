@@ -11,9 +11,11 @@ import pytest
 
 from callbus import calls, keys
 from callbus.broker import Broker
+from callbus.errors import BusUnavailable
 from streamer import signalling
 from streamer.inbound import CallEnd, CallStart, Metadata, UnknownText, Unreadable
 from streamer.signalling import METADATA_MAX_BYTES, Signalling
+from support.waiting import until
 
 NUMBERS = ("33612345678", "33187654321")
 
@@ -24,8 +26,13 @@ class Line(Signalling):
     def __init__(self, broker: Broker, call_id: str | None = None) -> None:
         self.sent: list[dict[str, Any]] = []
         self.begun: list[asyncio.Task[None]] = []
+        self.over = False
         super().__init__(
-            broker, call_id=call_id, send_text=lambda text: self.sent.append(json.loads(text)), spawn=self.begin
+            broker,
+            call_id=call_id,
+            send_text=lambda text: self.sent.append(json.loads(text)),
+            spawn=self.begin,
+            wanted=lambda: not self.over,
         )
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
@@ -69,7 +76,7 @@ async def test_the_first_that_names_the_call_is_believed_and_waited_for(nowhere:
 
 
 async def test_a_call_is_found_by_its_numbers_while_it_is_live(broker: Broker) -> None:
-    await broker.execute("SET", keys.by_numbers(*NUMBERS), "c1", "EX", 60)
+    await broker.execute("ZADD", keys.by_numbers(*NUMBERS), 1, "c1")
     await calls.update(broker, "c1", state="ringing")
     line = Line(broker)
     line.receive(metadata())
@@ -140,3 +147,71 @@ async def test_metadata_that_is_too_large_is_not_kept_its_numbers_are(broker: Br
     await line.note("c1")
     state = await broker.hash(keys.call("c1"))
     assert state == {"from_number": NUMBERS[0], "to_number": NUMBERS[1]}
+
+
+class Flaky(Broker):
+    """A Redis that is away until it is said to be `there`, and how often it was written to."""
+
+    there = False
+    asked = 0
+
+    async def pipeline(self, commands: Any) -> list[Any]:
+        self.asked += 1
+        if not self.there:
+            raise BusUnavailable("away")
+        return await super().pipeline(commands)
+
+
+@pytest.fixture
+async def flaky(broker: Broker, redis_url: str) -> AsyncIterator[Flaky]:
+    flaky = Flaky(redis_url)
+    yield flaky
+    await flaky.aclose()
+
+
+async def test_of_what_is_told_again_and_again_the_newest_is_kept_by_one_at_a_time(
+    flaky: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signalling, "RETRY_S", 0.01)
+    line = Line(flaky, "c1")
+    await line.identify()
+    line.receive(metadata(number=0))
+    for number in range(1, 500):
+        line.receive(metadata(numbers=(None, None), number=number))
+        if number % 100 == 0:
+            await asyncio.sleep(0.01)
+    assert len(line.begun) == 1
+    flaky.there = True
+    await asyncio.gather(*line.begun)
+    state = await flaky.hash(keys.call("c1"))
+    assert (state["from_number"], state["to_number"]) == NUMBERS
+    assert json.loads(state["metadata"]) == {"number": 499}
+    # As often as it is told, it is not written more often than so many times a second.
+    line.receive(metadata(number=500))
+    await until(lambda: flaky.hash(keys.call("c1")))
+    flaky.asked = 0
+    for number in range(501, 520):
+        line.receive(metadata(number=number))
+        await asyncio.sleep(0.005)
+    await asyncio.gather(*line.begun)
+    assert flaky.asked <= 3
+    assert json.loads((await flaky.hash(keys.call("c1")))["metadata"]) == {"number": 519}
+
+
+async def test_of_a_session_that_is_over_nothing_is_kept_waiting(flaky: Flaky, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signalling, "RETRY_S", 0.01)
+    early, late = Line(flaky, "c1"), Line(flaky, "c1")
+    early.receive(metadata())
+    noted = asyncio.create_task(early.note("c1"))
+    await late.identify()
+    late.receive(metadata())
+    await until(lambda: flaky.asked > 2)
+    early.over = late.over = True
+    await asyncio.wait_for(asyncio.gather(noted, *late.begun), 2)
+    flaky.there = True
+    assert await flaky.hash(keys.call("c1")) == {}
+    # While Redis is there, the last that was told before the end is kept.
+    early.receive(metadata())
+    await asyncio.gather(*early.begun)
+    assert (await flaky.hash(keys.call("c1")))["from_number"] == NUMBERS[0]
+    await asyncio.gather(*early.begun)

@@ -39,7 +39,7 @@ async def test_what_became_of_sentences_and_of_an_action(
                 outbox = Outbox(bus, call_id)
                 outbox.streamer = process.id
                 sending = asyncio.create_task(outbox.run())
-                orders = Orders(outbox, Lease("0-0", call_id, worker.epoch, False), lambda: turn)
+                orders = Orders(outbox, Lease("0-0", call_id, worker.epoch, 1), lambda: turn)
                 with tracing.under(turn):
                     for last in (False, False, True):
                         orders.speak("s1", audio(200), last)

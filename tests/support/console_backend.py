@@ -77,6 +77,8 @@ class Console:
     """So many media connections are turned away."""
     passes: int = 0
     wav: Path | None = None
+    heard: list[str] = field(default_factory=list)
+    """The ranges of the recording that were asked for."""
     _streams: list[tuple[str | None, asyncio.Queue[tuple[str, Any] | None]]] = field(default_factory=list)
 
     def tell(self, event: str, data: dict[str, Any]) -> None:
@@ -177,8 +179,9 @@ class Console:
             return JSONResponse({"error": "no such call", "hint": "records are deleted after RETENTION_DAYS"}, 404)
         return JSONResponse(record)
 
-    async def _audio(self, _request: Request) -> Response:
+    async def _audio(self, request: Request) -> Response:
         assert self.wav is not None
+        self.heard.append(request.headers.get("range", ""))
         return FileResponse(self.wav, media_type="audio/wav")
 
     async def _ask(self, request: Request) -> Response:

@@ -39,6 +39,7 @@ def conversation() -> list[dict[str, Any]]:
         "playing": 812.5,
     }
     tool = {"turn": 2, "tool_call_id": "t1", "name": "find_order", "arguments": '{"number": "A-17"}'}
+    slow = {**tool, "tool_call_id": "t2", "name": "book", "arguments": "{}"}
     going = {"action_id": "a1", "kind": "transfer", "argument": "33187654321"}
     entries: list[dict[str, Any]] = [
         {"kind": "claimed", "at": BEGAN, "worker": "host-15014-3e3fef", "epoch": 1, "agent": "library"},
@@ -58,11 +59,13 @@ def conversation() -> list[dict[str, Any]]:
         {"kind": "caller", "at": BEGAN + 9, "started_at": BEGAN + 7, "turn": 2, "text": HOSTILE},
         {"kind": "tool", "at": BEGAN + 9.5, **tool, "state": "asked", "result": ""},
         {"kind": "tool", "at": BEGAN + 9.9, **tool, "state": "done", "result": '{"status": "shipped"}'},
+        {"kind": "tool", "at": BEGAN + 9.9, **slow, "state": "asked", "result": ""},
+        {"kind": "tool", "at": BEGAN + 10, **slow, "state": "failed", "result": "book did not answer within 5 s."},
         {"kind": "note", "at": BEGAN + 10, "note": "openai failed: timeout; local-llm took over"},
         {"kind": "pressed", "at": BEGAN + 11, "digits": "42"},
         {"at": BEGAN + 12, **going, "state": "asked"},
         {"at": BEGAN + 12.1, **going, "state": "done"},
-        {"kind": "bot", "at": BEGAN + 12.2, "segment": "s2", "text": "One moment please.", "reply_to": 2},
+        {"kind": "bot", "at": BEGAN + 12.2, "segment": "s2", "text": "One moment please.", "by_operator": True},
     ]
     return [{"id": f"{number}-0", **entry} for number, entry in enumerate(entries, 1)]
 
@@ -92,6 +95,8 @@ def record(call_id: str = "past-1", *, recorded: bool = True) -> dict[str, Any]:
         "timing": None,
     }
     greeting = {"at": BEGAN + 0.1, "text": "Hello, this is the library.", "prompt": True, "started_at": BEGAN + 0.2}
+    line = {"at": BEGAN + 8, "text": "One moment please.", "prompt": False, "by_operator": True}
+    line |= {"heard_text": line["text"], "interrupted": False, "started_at": BEGAN + 8, "ended_at": BEGAN + 9}
     said = {"heard_text": "Yes, for two", "interrupted": True, "started_at": BEGAN + 6, "ended_at": BEGAN + 7}
     tool = {"name": "find_order", "arguments": '{"number": "A-17"}', "asked_at": BEGAN + 5.2, "done_at": BEGAN + 5.4}
     transfer = {"kind": "transfer", "argument": "33187654321", "asked_at": BEGAN + 9, "done_at": BEGAN + 9.1}
@@ -101,7 +106,7 @@ def record(call_id: str = "past-1", *, recorded: bool = True) -> dict[str, Any]:
         "turn": 1,
         "caller": {"text": HOSTILE, "started_at": BEGAN + 3, "ended_at": BEGAN + 5},
         "pressed": [],
-        "bot": [{**bot, **said}],
+        "bot": [{**bot, **said}, line],
         "actions": [transfer],
         "tools": [
             {**tool, "result": '{"status": "shipped"}', "failed": False},
@@ -243,8 +248,10 @@ def dead_delivery() -> dict[str, Any]:
     return {
         "id": "d-1",
         "call_id": "past-1",
+        "state": "dead",
         "url": "https://crm.example/calls",
         "at": BEGAN,
+        "next_at": None,
         "attempts": 12,
         "error": "answered 500",
     }

@@ -1,4 +1,5 @@
-"""Providers on virtual time, driven as the call's runner does: a transcriber, a brain, a voice; each may fail."""
+"""Providers on virtual time, driven as the call's runner does: a transcriber, a brain, its tools, a voice; each may
+fail."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from typing import Literal, Protocol
 
 from ai_worker.conversation import actions as act
 from ai_worker.conversation import events as ev
-from ai_worker.providers.base import ChatMessage
+from ai_worker.conversation.persona import Scripted
+from ai_worker.providers.base import ChatMessage, ToolCall
 from support.conversation_caller import Caller
 from support.conversation_line import MS_PER_CHAR, RATE, Speech, Streamer
 
@@ -33,12 +35,23 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the language model writes, and how it ends: well, with a failure, or not at all."""
+    """What the language model writes, the tools that it calls then, and how it ends: well, with a failure, or not at
+    all."""
 
     text: str = ""
     ends: Literal["well", "fails", "stalls"] = "well"
     first_token: float | None = None
     token: float | None = None
+    calls: tuple[ToolCall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a tool takes (s), and comes to: a result, and something to be done on the line."""
+
+    seconds: float
+    result: str
+    request: Scripted | None = None
 
 
 class Place(Protocol):
@@ -52,6 +65,7 @@ class Place(Protocol):
 
     def answers(self, messages: tuple[ChatMessage, ...], /) -> Answer: ...
     def speech_to_text(self, request: act.Transcribe, /) -> Literal["ok", "fails", "stalls"]: ...
+    def tools(self, call: ToolCall, /) -> Work: ...
     def text_to_speech(self, text: str, /) -> Literal["ok", "fails", "breaks", "stalls"]: ...
     def later(self, seconds: float, do: Callable[[], None]) -> None: ...
     def command(self, do: Callable[[], None]) -> None: ...
@@ -129,6 +143,8 @@ class Brain:
                 self._tell(ev.ReplyText(thought.reply, words.popleft()))
                 self._world.later(pause, write)
             elif answer.ends == "well":
+                for call in answer.calls:
+                    self._tell(ev.ToolAsked(thought.reply, call))
                 self._tell(ev.ReplyDone(thought.reply))
             elif answer.ends == "fails":
                 self._tell(ev.ReplyFailed(thought.reply, "out of order"))
@@ -137,6 +153,11 @@ class Brain:
 
     def stop(self, reply: int) -> None:
         self._thinking.discard(reply)
+
+    def use(self, call: ToolCall) -> None:
+        """Run a tool: it is not stopped by anything but its worker's death."""
+        work = self._world.tools(call)
+        self._world.later(work.seconds, lambda: self._tell(ev.ToolDone(call.id, work.result, work.request)))
 
 
 class Voice:
@@ -160,6 +181,9 @@ class Voice:
         self._sentences.append(sentence)
         if not self.busy:
             self._next()
+
+    def unsay(self) -> None:
+        self._sentences.clear()
 
     def stop(self) -> None:
         self._sentences.clear()

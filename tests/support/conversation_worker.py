@@ -69,6 +69,8 @@ class Worker:
                 world.write(entry)
             case act.Say():
                 self.voice.say(action)
+            case act.Unsay():
+                self.voice.unsay()
             case act.StopSpeaking():
                 self.voice.stop()
                 world.command(world.streamer.break_)
@@ -78,6 +80,8 @@ class Worker:
                 self.voice.unprepare()
             case act.Think():
                 self.brain.think(action)
+            case act.UseTool():
+                self.brain.use(action.call)
             case act.StopThinking():
                 self.brain.stop(action.reply)
             case act.Transcribe():

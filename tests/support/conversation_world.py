@@ -17,12 +17,12 @@ from ai_worker.conversation import events as ev
 from ai_worker.conversation.machine import Conversation
 from ai_worker.conversation.persona import Persona, TurnTaking
 from ai_worker.conversation.rebuild import rebuilt_history
-from ai_worker.providers.base import ChatMessage
+from ai_worker.providers.base import ChatMessage, ToolCall
 from callbus import transcript
 from callbus.media import Wish
 from support.conversation_caller import Caller
 from support.conversation_line import Speech, Streamer, Wire
-from support.conversation_providers import Answer, Latency
+from support.conversation_providers import Answer, Latency, Work
 from support.conversation_worker import Worker
 
 START = 10_000.0
@@ -34,7 +34,7 @@ LOOK_S = 0.1
 
 E = TypeVar("E", bound=transcript.Entry)
 
-__all__ = ["Answer", "Latency", "World"]
+__all__ = ["Answer", "Latency", "Work", "World"]
 
 
 def _some_answer(_messages: tuple[ChatMessage, ...]) -> Answer:
@@ -43,6 +43,10 @@ def _some_answer(_messages: tuple[ChatMessage, ...]) -> Answer:
 
 def _well(_request: object) -> Literal["ok"]:
     return "ok"
+
+
+def _no_answer(_call: ToolCall) -> Work:
+    return Work(3600.0, "")
 
 
 @dataclass
@@ -56,6 +60,7 @@ class World:
     """How much the streamer's clock is ahead of the worker's (s)."""
     answers: Callable[[tuple[ChatMessage, ...]], Answer] = field(default=_some_answer)
     speech_to_text: Callable[[act.Transcribe], Literal["ok", "fails", "stalls"]] = field(default=_well)
+    tools: Callable[[ToolCall], Work] = field(default=_no_answer)
     text_to_speech: Callable[[str], Literal["ok", "fails", "breaks", "stalls"]] = field(default=_well)
     crashes: frozenset[int] = frozenset()
     """The worker dies when so many entries of the transcript are written."""

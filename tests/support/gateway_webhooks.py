@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import httpx
@@ -16,13 +17,13 @@ from support.gateway_signing import plain
 ADMIN = "admin-token-5b1e"
 PATH_SECRET = "path-secret-0123456789"
 API_KEY = "ringover-api-key-99"
+AT = float(int(time.time()))
+"""When what a test tells of happened: events of yesterday are not taken."""
 JSON = {"content-type": "application/json"}
 AUTHORIZED = {"authorization": f"Bearer {ADMIN}"}
 
 
-def envelope(
-    event: str, call_id: str = "c1", *, at: float = 1732266000.0, resource: str = "call", **data: Any
-) -> bytes:
+def envelope(event: str, call_id: str = "c1", *, at: float = AT, resource: str = "call", **data: Any) -> bytes:
     """An event's body; `data` is more of its data, or other."""
     return json.dumps(
         {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,3 +47,26 @@ def anchors(paper: Path) -> set[str]:
     """The headings as a link names them."""
     titles = re.findall(r"^#+ (.+)$", prose(paper), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def commands() -> Iterator[tuple[Path, str]]:
+    """Each line of each `sh` block, continued lines as one; of README also of the blocks that name no language."""
+    for paper in papers():
+        for block in blocks(paper):
+            if block.language == "sh" or (paper.name == "README.md" and re.match(r"make ", block.text)):
+                for line in block.text.replace("\\\n", " ").splitlines():
+                    if line.strip() and not line.lstrip().startswith("#"):
+                        yield paper, line.strip()
+
+
+def parts(line: str) -> list[list[str]]:
+    """The commands of a pipeline as words, without comments, and without what is set for them in front."""
+    found = []
+    words = shlex.split(line, comments=True)
+    while words:
+        end = words.index("|") if "|" in words else len(words)
+        command, words = words[:end], words[end + 1 :]
+        while command and re.match(r"[A-Z_]+=", command[0]):
+            command.pop(0)
+        found.append(command)
+    return found

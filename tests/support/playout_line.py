@@ -9,7 +9,8 @@ import pytest
 
 from callbus.media import Playback
 from callbus.pcm import bytes_in
-from streamer.playout import File, Piece, PlayoutClock
+from streamer.playout import Piece, PlayoutClock
+from streamer.segments import File
 
 RATE = 8000
 BYTES_PER_S = RATE * 2
@@ -55,6 +56,10 @@ class Line:
 
     def take_over(self) -> None:
         self.clock.take_over(self.now)
+        self.poll()
+
+    def forget(self) -> None:
+        self.clock.forget(self.now)
         self.poll()
 
     def poll(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from testcontainers.compose import DockerCompose
 
@@ -18,6 +19,8 @@ class Containers:
     webhook_secret: str
     streamer_token: str
     admin_token: str
+    env_file: Path
+    """What an operator has in `.env`."""
 
     def run(self, service: str, *command: str) -> str:
         """What a command in a service's first container writes to stdout. Raises CalledProcessError."""

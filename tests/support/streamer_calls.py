@@ -10,6 +10,8 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 
+from callbus import calls
+from callbus.broker import Broker
 from callbus.media import Audio
 from callbus.pcm import bytes_in
 from support.streamer_process import Worker
@@ -19,6 +21,18 @@ from support.waiting import until
 def audio(ms: float, rate: int = 8000) -> bytes:
     """A bot's speech, s16le mono."""
     return b"\x05\x01" * (bytes_in(ms, rate) // 2)
+
+
+async def ringing(broker: Broker, call_id: str, from_number: str, to_number: str) -> None:
+    """The webhook of a call that rings has come."""
+    await calls.publish_webhook(
+        broker,
+        calls.LifecycleEvent("call", "ringing", call_id, time.time()),
+        delivery=f"ringing-{call_id}",
+        state="ringing",
+        once={"from_number": from_number, "to_number": to_number},
+        latest={},
+    )
 
 
 async def received(client: ClientConnection, timeout: float = 5.0) -> dict[str, Any]:

@@ -13,15 +13,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from callbus import commands, keys, media
 from callbus.broker import Broker
-from callbus.claims import Claims, Lease
+from callbus.claims import Claims, Lease, Waiting
 from callbus.media import MediaEvent
 from support.waiting import until
 
 COMMAND = Path(sys.executable).parent / "streamer"
 E = TypeVar("E")
+_TAKEN: WeakKeyDictionary[Broker, dict[str, tuple[Claims, Waiting]]] = WeakKeyDictionary()
+"""Calls that were taken from `calls:waiting` beside the one that was looked for, by their ids."""
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 20.0
@@ -124,18 +127,20 @@ class Worker:
 
     @classmethod
     async def claim(cls, broker: Broker, call_id: str) -> Worker:
-        """Take this call from `calls:waiting` (and leave others there alone: there must be none)."""
-        claims = Claims(broker, f"worker-of-{call_id}")
-        await claims.prepare()
+        """Take this call from `calls:waiting`; another that waits there is left to who asks for it."""
+        own = Claims(broker, f"worker-of-{call_id}")
+        await own.prepare()
+        taken = _TAKEN.setdefault(broker, {})
 
-        async def mine() -> Lease | None:
-            for waiting in await claims.take_new(10, block_ms=10):
-                lease = await claims.begin(waiting)
-                if lease is not None and lease.call_id == call_id:
-                    return lease
-            return None
+        async def mine() -> tuple[Claims, Lease] | None:
+            taken.update({waiting.call_id: (own, waiting) for waiting in await own.take_new(10, block_ms=10)})
+            if call_id not in taken:
+                return None
+            claims, waiting = taken.pop(call_id)
+            lease = await claims.begin(waiting)
+            return (claims, lease) if lease else None
 
-        lease = await until(mine, what=f"call {call_id} waits for a worker")
+        claims, lease = await until(mine, what=f"call {call_id} waits for a worker")
         worker = cls(broker, call_id, lease)
         worker._claims = claims
         return worker

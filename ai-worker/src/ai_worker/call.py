@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import dataclasses
-import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ai_worker.agents import Agent
+from ai_worker.agent import Agent
 from ai_worker.beep import BeepDetector
+from ai_worker.call_clock import CallClock
+from ai_worker.chronicle import Chronicle
 from ai_worker.conversation import actions as act
 from ai_worker.conversation import events as ev
 from ai_worker.conversation.history import History
@@ -26,7 +27,6 @@ from ai_worker.metrics import Metrics
 from ai_worker.orders import Orders
 from ai_worker.outbox import Outbox
 from ai_worker.providers.suite import Suite
-from ai_worker.providers.usage import Usage
 from ai_worker.speech_end import SpeechEnd
 from ai_worker.tools import ToolBox
 from ai_worker.turn import TurnJudge
@@ -42,12 +42,15 @@ if TYPE_CHECKING:
     from ai_worker.turn_traces import TurnTraces
     from callbus.otlp import Tracer
 
+log = structlog.get_logger()
+
 
 class CallTask:
     """A claimed call. The worker hands it media events and speech probabilities; `run` returns the outcome.
 
     `past` is the newest entry on the call's in stream when a take-over began: what stands before it is history. Calls
-    are traced if there is a `tracer`; `arrival` is the traceparent of the call's coming here.
+    are traced if there is a `tracer`; `arrival` is the traceparent of the call's coming here. `held` asks Redis whether
+    the call is still this worker's.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class CallTask:
         history: History,
         past: bytes,
         elapsed: float,
+        held: Callable[[], Awaitable[bool]],
         tracer: Tracer | None = None,
         arrival: str = "",
     ) -> None:
@@ -76,7 +80,23 @@ class CallTask:
         self.hearing = Hearing(sample_rate)
         self._speech_end = SpeechEnd(self.hearing, self._heard)
         self._agent = agent
-        providers = providers.reporting(self._used, self._noted)
+        self._clock = CallClock(bus_clock, lambda: self.tell(ev.Tick()))
+        self._hops = Hops()
+        self._outbox = Outbox(broker, lease.call_id)
+        self._outbox.streamer = streamer
+        self._traces: TurnTraces | None = None
+        if tracer:
+            from ai_worker.turn_traces import TurnTraces
+
+            about: tracing.Attributes = {"call.epoch": lease.epoch, "agent": agent.name, "worker": worker}
+            self._traces = TurnTraces(
+                tracer, lease.call_id, about, turn=history.turn, follows=arrival, now=self._clock.now
+            )
+        self._read_up_to = b""
+        self._chronicle = Chronicle(
+            self._outbox, history, self._hops, self._clock, metrics, self._traces, lambda: self._read_up_to
+        )
+        providers = providers.reporting(self._chronicle.used, self._chronicle.noted)
         self._live = LiveHearing(
             providers.stt,
             self.hearing,
@@ -86,18 +106,22 @@ class CallTask:
             context=lambda of_turn: self._context_of(self.turn + 1, traced=of_turn),
         )
         self._errands = Errands(
-            lease.call_id, self.hearing, self._live, providers.llm, tools, turn_judge, self._start, self.tell
+            lease.call_id,
+            self.hearing,
+            self._live,
+            providers.llm,
+            tools,
+            turn_judge,
+            self._start,
+            self.tell,
+            self._noted,
         )
         self._metrics = metrics
         self._beeps = BeepDetector(sample_rate)
-        self._hops = Hops()
-        self._bus_clock = bus_clock
         self._worker = worker
-        self._history = history
         self._past: tuple[int, int] | None = _id(past)
         self._elapsed = elapsed
-        self._outbox = Outbox(broker, lease.call_id)
-        self._outbox.streamer = streamer
+        self._held = held
         self._conversation = Conversation(persona, turn_taking, history=history, prefix=str(lease.epoch))
         self._voice = Voice(
             providers.tts,
@@ -107,21 +131,10 @@ class CallTask:
             self.tell,
             lambda turn: self._context_of(self.turn + 1 if turn is None else turn or self.turn),
         )
-        self._traces: TurnTraces | None = None
         self._orders = Orders(self._outbox, lease, lambda: self._traces.of(self.turn) if self._traces else None)
         self._tasks: asyncio.TaskGroup
         self._context: contextvars.Context
-        self._wake: asyncio.TimerHandle | None = None
         self._finished: asyncio.Future[act.Finish] = asyncio.get_running_loop().create_future()
-        self._read_up_to = b""
-        self._notes: set[str] = set()
-        # One clock that reads like epoch seconds and never goes back, whatever happens to the machine's.
-        self._clock_offset = time.time() - time.monotonic()
-        if tracer:
-            from ai_worker.turn_traces import TurnTraces
-
-            about: tracing.Attributes = {"call.epoch": lease.epoch, "agent": agent.name, "worker": worker}
-            self._traces = TurnTraces(tracer, lease.call_id, about, turn=history.turn, follows=arrival, now=self._now)
 
     @property
     def turn(self) -> int:
@@ -145,8 +158,7 @@ class CallTask:
                 await self._outbox.flushed()
                 sending.cancel()
         finally:
-            if self._wake:
-                self._wake.cancel()
+            self._clock.wake_at(None)
             self._speech_end.cancel()
             await self._live.aclose()
             if self._traces:
@@ -154,7 +166,7 @@ class CallTask:
         return finish
 
     def _begin(self) -> None:
-        self._outbox.write(transcript.Claimed(self._now(), self._worker, self.lease.epoch, self._agent.name))
+        self._outbox.write(transcript.Claimed(self._clock.now(), self._worker, self.lease.epoch, self._agent.name))
         self._orders.begin(takeover=self.lease.takeover, recording=self._agent.recording)
         self.tell(ev.Begin(self._elapsed))
 
@@ -215,7 +227,7 @@ class CallTask:
 
     def _heard(self, event: ev.Event) -> None:
         if isinstance(event, ev.SpeechStopped):
-            self._hops.paused(self._now())
+            self._hops.paused(self._clock.now())
         if self._traces and isinstance(event, ev.SpeechPaused | ev.SpeechStopped):
             self._trace_pause(self._traces, event)
         self.tell(event)
@@ -224,28 +236,38 @@ class CallTask:
         """Let the conversation know, and do what it wants done."""
         if self._finished.done():
             return
-        for action in self._conversation.handle(event, self._now()):
+        try:
+            self._tell(event)
+        except Exception as error:
+            # Whoever tells it has other calls to serve, or is a timer whose faults nobody sees.
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """A fault of this program has befallen this call: `run` raises it, and another worker may do better."""
+        if self._finished.done():
+            log.error("a fault after the call's end", call_id=self.lease.call_id, exc_info=error)
+        else:
+            self._finished.set_exception(error)
+
+    def _tell(self, event: ev.Event) -> None:
+        for action in self._conversation.handle(event, self._clock.now()):
             self._carry_out(action)
         doing = self._conversation.state
-        self._outbox.show(doing, muted=self._conversation.muted, now=self._now())
+        self._outbox.show(doing, muted=self._conversation.muted, now=self._clock.now())
         if self._traces and doing == "listening":
             self._traces.silent()
-        self._sleep_until(self._conversation.next_wake)
+        self._clock.wake_at(self._conversation.next_wake)
 
     # --- what the conversation wants done
 
     def _carry_out(self, action: act.Action) -> None:
         match action:
             case act.Write():
-                entry = self._completed(action.entry)
-                self._outbox.write(entry)
-                self._metrics.wrote(entry)
-                if isinstance(entry, transcript.CallerSaid | transcript.Answered):
-                    self._notes.clear()
-                if self._traces:
-                    self._traces.wrote(entry)
+                self._chronicle.write(action.entry)
             case act.Say():
                 self._voice.say(action)
+            case act.Unsay():
+                self._voice.unsay()
             case act.StopSpeaking():
                 self._voice.stop()
                 self._orders.be_silent()
@@ -274,50 +296,17 @@ class CallTask:
             case act.Finish():
                 self._finished.set_result(action)
 
-    def _completed(self, entry: transcript.Entry) -> transcript.Entry:
-        # Where a successor goes on listening, and the ways through Redis, are known here only.
-        match entry:
-            case transcript.CallerSaid():
-                return dataclasses.replace(entry, in_id=self._read_up_to.decode())
-            case transcript.TurnTimed():
-                return self._hops.timed(entry, self._bus_ahead())
-            case _:
-                return entry
-
-    def _used(self, usage: Usage) -> None:
-        entry = transcript.Used(self._now(), self._history.turn, **dataclasses.asdict(usage))
-        self._outbox.write(entry)
-
-    def _noted(self, note: str) -> None:
-        # A provider that is kept out is so for every sentence of an answer.
-        if note not in self._notes:
-            self._notes.add(note)
-            self._outbox.write(transcript.Noted(self._now(), note))
-
     def _speak(self, segment: str, pcm: bytes, last: bool) -> None:
-        self._hops.spoke(segment, self._now())
+        self._hops.spoke(segment, self._clock.now())
         self._orders.speak(segment, pcm, last)
 
     def _trace_pause(self, traces: TurnTraces, event: ev.SpeechPaused | ev.SpeechStopped) -> None:
-        silence = (self.hearing.position_ms - event.end_ms) / 1000 + self._hops.way_in(self._bus_ahead())
-        traces.paused(self._now() - silence, sure=isinstance(event, ev.SpeechStopped))
+        silence = (self.hearing.position_ms - event.end_ms) / 1000 + self._hops.way_in(self._clock.bus_ahead)
+        traces.paused(self._clock.now() - silence, sure=isinstance(event, ev.SpeechStopped))
 
-    # --- time
-
-    def _now(self) -> float:
-        return time.monotonic() + self._clock_offset
-
-    def _bus_ahead(self) -> float | None:
-        ahead = self._bus_clock.ahead
-        return None if ahead is None else ahead - self._clock_offset
-
-    def _sleep_until(self, moment: float | None) -> None:
-        if self._wake:
-            self._wake.cancel()
-            self._wake = None
-        if moment is not None and not self._finished.done():
-            delay = max(0.0, moment - self._now())
-            self._wake = asyncio.get_running_loop().call_later(delay, self.tell, ev.Tick())
+    async def _noted(self) -> bool:
+        await self._outbox.flushed()
+        return await self._held()
 
     def _start(self, work: Coroutine[Any, Any, None], for_next: bool) -> asyncio.Task[None]:
         return self._tasks.create_task(work, context=self._context_of(self.turn + for_next))

@@ -9,7 +9,7 @@ from ai_worker.agent_hours import Outside
 from ai_worker.agents import Agent
 from ai_worker.conversation.persona import Persona, Scripted, TurnTaking, VoicemailPlan
 from ai_worker.conversation.scripted import protect
-from ai_worker.tools import ToolBox
+from ai_worker.tools import LINE_TOOLS, ToolBox
 
 
 def persona_of(agent: Agent, tools: ToolBox, *, begun: datetime) -> Persona:
@@ -32,14 +32,15 @@ def persona_of(agent: Agent, tools: ToolBox, *, begun: datetime) -> Persona:
 
     specs = tools.specs()
     outside = agent.outside_at(begun)
+    opening = _opening(agent, outside)
     greeting = agent.greeting
     if outside and outside.do == "continue":
         greeting = f"{greeting} {_marked(outside.say, outside.interruptible)}".strip()
     return Persona(
         greeting=greeting,
-        language=agent.language_code,
+        language=agent.language,
         notice=agent.notice or "",
-        opening=_opening(agent, outside),
+        opening=opening,
         instructions=agent.instructions.strip(),
         apology=agent.apology,
         not_possible=agent.not_possible,
@@ -52,8 +53,12 @@ def persona_of(agent: Agent, tools: ToolBox, *, begun: datetime) -> Persona:
         longest_call_s=agent.max_call_minutes * 60.0,
         most_turns=agent.limits.max_turns or 0,
         tools=specs,
+        line_tools=LINE_TOOLS,
+        filler=agent.filler,
         fillers={spec.name: filler for spec in specs if (filler := tools.filler(spec.name))},
-        script=script,
+        long_waits=agent.long_waits,
+        # There is no conversation out of hours: whoever interrupts the announcement gets it again.
+        script=(lambda _: opening) if opening else script,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
@@ -26,7 +26,8 @@ log = structlog.get_logger()
 
 class Errands:
     """`start` begins a task that ends with the call at the latest, for the turn being answered, or (True) the next one;
-    `tell` takes what the conversation must know.
+    `tell` takes what the conversation must know. `noted` ends when Redis has all that was written of the call, and says
+    whether the call is still this worker's: only then may a tool be used, or the next worker would use it again.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Errands:
         turn_judge: TurnJudge | None,
         start: Callable[[Coroutine[Any, Any, None], bool], asyncio.Task[None]],
         tell: Callable[[ev.Event], None],
+        noted: Callable[[], Awaitable[bool]],
     ) -> None:
         self._call_id = call_id
         self._hearing = hearing
@@ -48,6 +50,7 @@ class Errands:
         self._turn_judge = turn_judge
         self._start = start
         self._tell = tell
+        self._noted = noted
         self._transcribing: dict[_Revision, asyncio.Task[None]] = {}
         self._thinking: dict[int, asyncio.Task[None]] = {}
         self._stopped: set[asyncio.Task[None]] = set()
@@ -123,18 +126,20 @@ class Errands:
 
     async def _use(self, call: ToolCall) -> None:
         if self._tools.is_http(call.name):
+            if not await self._noted():
+                return  # its new worker sees to it
             with tracing.working("tool", {"tool.name": call.name}) as span:
                 result = await self._tools.run(call.name, call.arguments, tool_call_id=call.id)
                 if span:
                     span.set({"tool.result": result.kind})
-            self._tell(ev.ToolDone(call.id, result.text))
+            self._tell(ev.ToolDone(call.id, result.text, failed=not result.ok))
             return
         match self._tools.request(call.name, call.arguments):
             case LineRequest(kind, argument, say):
-                self._tell(
-                    ev.ToolDone(call.id, "It is done when you have finished speaking.", Scripted(say, kind, argument))
-                )
+                told = f' The caller is told right before: "{say}"' if say else ""
+                text = f"It is done when you have finished speaking.{told}"
+                self._tell(ev.ToolDone(call.id, text, Scripted(say, kind, argument)))
             case MessageTaken():
                 self._tell(ev.ToolDone(call.id, "The message is written down."))
-            case ToolResult(text=text):
-                self._tell(ev.ToolDone(call.id, text))
+            case ToolResult() as refused:
+                self._tell(ev.ToolDone(call.id, refused.text, failed=not refused.ok))

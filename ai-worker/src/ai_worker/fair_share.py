@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 
 from callbus import registry
@@ -17,6 +18,10 @@ GONE_AFTER_S = 2.0
 HOLD_BACK_S = 0.2
 """How long a call may wait for a worker with fewer before any worker takes it: a tenth of what a caller waits before
 the streamer helps itself (FALLBACK_AFTER_S)."""
+TIDY_EVERY_S = 60.0
+"""How often it is looked for workers that died without leaving: every worker reads of them before each call."""
+FORGOTTEN_AFTER_S = 3600.0
+"""A worker that holds nothing, and has not asked for anything for so long, will not come back."""
 SLACK = 1.05
 """A worker holds back when its calls, the next one included, are above the emptiest one's by more than this."""
 
@@ -53,10 +58,14 @@ class FairShare:
         return holds_back(mine, others)
 
     async def watch(self) -> None:
-        """Look who is full, or leaving, until cancelled."""
+        """Look who is full, or leaving, and have those forgotten who are long dead; until cancelled."""
+        tidied = -TIDY_EVERY_S
         while True:
             try:
                 beats = await registry.running(self._broker)
+                if time.monotonic() - tidied >= TIDY_EVERY_S:
+                    await self._claims.remove_gone(idle_s=FORGOTTEN_AFTER_S)
+                    tidied = time.monotonic()
             except BusUnavailable:
                 beats = []
             self._takes_none = {

@@ -45,8 +45,7 @@ class PreparedSpeech:
         for agent in agents:
             for text in agent.fixed_texts:
                 for sentence in scripted.sentences(text):
-                    language = agent.language_code
-                    key = (spoken(sentence.text, language).text, sample_rate, agent.voice, language)
+                    key = _key(sentence.text, sample_rate, agent.voice, agent.language)
                     if key not in self._prepared:
                         try:
                             self._prepared[key] = await self._made(key)
@@ -58,8 +57,11 @@ class PreparedSpeech:
     async def stream(
         self, text: str, *, sample_rate: int, voice: str, language: str
     ) -> AsyncGenerator[bytes | SaidUntil, None]:
-        """See TextToSpeech; the words are those of the text as it is said (see `spoken`)."""
-        key = (spoken(text, language).text, sample_rate, voice, language)
+        """See TextToSpeech; the words are those of the text as it is said (see `spoken`).
+
+        `language` may have a region ("en-GB").
+        """
+        key = _key(text, sample_rate, voice, language)
         if prepared := self._prepared.get(key):
             for piece in prepared:
                 yield piece
@@ -78,6 +80,11 @@ class PreparedSpeech:
 
     async def aclose(self) -> None:
         await self._tts.aclose()
+
+
+def _key(text: str, sample_rate: int, voice: str, language: str) -> _Key:
+    """What a voice is given. The region is for the words ("en-GB"), the voices know languages only."""
+    return (spoken(text, language).text, sample_rate, voice, language.partition("-")[0])
 
 
 def _speak(

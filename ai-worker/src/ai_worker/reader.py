@@ -13,7 +13,8 @@ from ai_worker.vad import VadService
 from callbus import keys, media
 from callbus.broker import Broker
 from callbus.errors import BadMessage, BusUnavailable
-from callbus.hotline import HotLine
+from callbus.hotline import HotLine, RawEntry
+from callbus.pcm import SAMPLE_BYTES
 
 SHORTEST_PERIOD_S = 0.001
 PERIOD_PER_CALL_S = 0.0003
@@ -74,28 +75,44 @@ class MediaReader:
         # A reading that waits is answered with the first entry that comes, not with what is written together with it.
         block_ms = BLOCK_MS if len(self._calls) < MANY_CALLS else None
         reply = await line.read(self._positions, count=200, block_ms=block_ms)
-        heard: dict[str, tuple[CallTask, list[bytes]]] = {}
+        heard: dict[CallTask, bytes] = {}
         for name, entries in reply:
             call = self._calls.get(name)
             if call is None:
                 continue
             self._positions[name] = entries[-1][0]
-            pieces = []
-            for entry_id, fields in entries:
-                try:
-                    event = media.decode_raw(fields)
-                    if lost := self._audio_way.arrived(name, event, call.hearing.sample_rate):
-                        event = call.mend(event, lost)
-                    if pcm := call.receive(entry_id, event):
-                        pieces.append(pcm)
-                except BadMessage as error:
-                    log.error("unreadable media event", call_id=call.lease.call_id, turn=call.turn, error=str(error))
-            if pieces:
-                heard[name] = (call, pieces)
+            try:
+                pcm = self._take_in(name, call, entries)
+            except Exception as error:
+                # A fault in one call is no other call's.
+                call.fail(error)
+                continue
+            if pcm:
+                heard[call] = pcm
         if not heard:
             return
-        verdicts = await self._vad.process({call.hearing.vad: b"".join(pieces) for call, pieces in heard.values()})
-        for call, _ in heard.values():
-            for at_ms, probability in verdicts[call.hearing.vad]:
-                call.judge(at_ms, probability)
+        verdicts = await self._vad.process({call.hearing.vad: pcm for call, pcm in heard.items()})
+        for call in heard:
+            try:
+                for at_ms, probability in verdicts[call.hearing.vad]:
+                    call.judge(at_ms, probability)
+            except Exception as error:
+                call.fail(error)
         self._audio_way.told(time.time())
+
+    def _take_in(self, name: str, call: CallTask, entries: list[RawEntry]) -> bytes:
+        """Hand these entries to their call; the audio in them, to be judged (s16le mono)."""
+        pieces = []
+        for entry_id, fields in entries:
+            try:
+                event = media.decode_raw(fields)
+                if lost := self._audio_way.arrived(name, event, call.hearing.sample_rate):
+                    event = call.mend(event, lost)
+                if pcm := call.receive(entry_id, event):
+                    pieces.append(pcm)
+            except BadMessage as error:
+                log.error("unreadable media event", call_id=call.lease.call_id, turn=call.turn, error=str(error))
+        audio = b"".join(pieces)
+        if len(audio) % SAMPLE_BYTES:
+            raise BadMessage(f"audio of {len(audio)} bytes: no whole number of 16-bit samples")
+        return audio

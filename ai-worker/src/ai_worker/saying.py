@@ -45,10 +45,11 @@ class Spoken:
 def spoken(text: str, language: str) -> Spoken:
     """`language` is an ISO 639-1 code, with or without a region ("fr", "en-GB").
 
-    English and French are said in words; in other languages only long numbers are parted into figures, and what can't
-    be said (emoji, markup) is left out.
+    English and French are said in words. In other languages only long numbers are parted into figures, and what can't
+    be said (emoji, markup) is left out; German, Spanish and Italian have words for what is written with a slash, too.
+    The region decides about dates: "en" and "en-US" have the month first.
     """
-    rules = rules_of(language.partition("-")[0].lower())
+    rules = rules_of(language.lower())
     said = _Said(text)
     for _ in range(_PASSES):
         if not said.apply(rules):

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from ai_worker.saying_words import LANGUAGES, ORDINALS, Words
+from ai_worker.saying_slashes import slash_patterns
+from ai_worker.saying_words import LANGUAGES, ORDINALS, Words, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +30,19 @@ _DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9\-]*[a-zA-Z0-9])?\.)+[a-zA-Z]{2,}"
 
 @cache
 def rules_of(language: str) -> tuple[Rule, ...]:
-    """`language` is an ISO 639-1 code; of two rules that fit at the same place, the earlier one counts."""
-    words = LANGUAGES.get(language)
+    """`language` as for `spoken`; of two rules that fit at the same place, the earlier one counts."""
+    words = words_of(language)
+    slashes = [_rule(*rule) for rule in slash_patterns(language, words.date if words else None)]
     if words is None:
-        return (*_unsayable(), *_numbers(lambda group: " ".join(group), "+"))
+        return (*_unsayable(), *slashes, *_numbers(lambda group: " ".join(group), "+"))
     return (
         *_unsayable(),
         *_addresses(words),
+        *slashes,
         *_times(words),
         *_numbers(words.digits, f"{words.signs['+']} "),
         *_amounts(words),
-        *_signs(words, language),
+        *_signs(words),
     )
 
 
@@ -195,12 +198,12 @@ def _amounts(words: Words) -> tuple[Rule, ...]:
     )
 
 
-def _signs(words: Words, language: str) -> tuple[Rule, ...]:
+def _signs(words: Words) -> tuple[Rule, ...]:
     rules = [
         _rule(r" ?& ?", f" {words.signs['&']} "),
         _rule(r"(?<![\w#&])#(?=\d)", f"{words.signs['#']} "),
     ]
-    if language == "fr":
+    if words is LANGUAGES["fr"]:
         ordinals = "|".join(ORDINALS)
         rules += [
             _rule(rf"(?<![\w.,])(?:{ordinals})(?!\w)", lambda match: ORDINALS[match[0]]),

@@ -151,9 +151,24 @@ class French:
         return f"{'premier' if date.day == 1 else date.day} {self._months[date.month - 1]} {date.year}"
 
 
+class British(English):
+    """English as it is spoken everywhere but in the United States."""
+
+    def date(self, date: datetime.date) -> str:
+        month, day = super().date(date).split(",")[0].split()
+        return f"{day} {month} {date.year}"
+
+
 LANGUAGES: dict[str, Words] = {"en": English(), "fr": French()}
+_BRITISH = British()
 ORDINALS = {
     "1er": "premier", "1re": "première", "1ère": "première", "2e": "deuxième", "3e": "troisième", "4e": "quatrième",
     "5e": "cinquième", "6e": "sixième", "7e": "septième", "8e": "huitième", "9e": "neuvième", "10e": "dixième",
 }  # fmt: skip
 """French ones; English ones are read right as they are written."""
+
+
+def words_of(language: str) -> Words | None:
+    """`language` in lower case, with or without a region; None for one that we have no words of."""
+    code, _, region = language.partition("-")
+    return _BRITISH if code == "en" and region not in ("", "us") else LANGUAGES.get(code)

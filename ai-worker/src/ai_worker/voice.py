@@ -59,9 +59,13 @@ class Voice:
     def say(self, sentence: Say) -> None:
         self._sentences.put_nowait(sentence)
 
-    def stop(self) -> None:
+    def unsay(self) -> None:
+        """Forget what is queued; the sentence that is being synthesised goes on."""
         while not self._sentences.empty():
             self._sentences.get_nowait()
+
+    def stop(self) -> None:
+        self.unsay()
         if self._speaking:
             self._speaking.cancel()
 
@@ -125,7 +129,7 @@ class Voice:
         if recorded := self._agent.recorded(text, self._sample_rate):
             return _whole(recorded)
         return self._tts.stream(
-            text, sample_rate=self._sample_rate, voice=self._agent.voice, language=self._agent.language_code
+            text, sample_rate=self._sample_rate, voice=self._agent.voice, language=self._agent.language
         )
 
 

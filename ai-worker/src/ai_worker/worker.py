@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import structlog
 
 from ai_worker.agent_watch import AgentWatcher
-from ai_worker.agents import Agent
-from ai_worker.call import CallTask
-from ai_worker.casting import persona_of, turn_taking_of
-from ai_worker.conversation.history import History
-from ai_worker.conversation.rebuild import rebuilt_history
+from ai_worker.claimed_calls import ClaimedCalls
 from ai_worker.fair_share import HOLD_BACK_S, FairShare
 from ai_worker.jobs.queue import JobQueue
 from ai_worker.metrics import Metrics
 from ai_worker.provider_metrics import ProviderMetrics
 from ai_worker.providers.suite import Suite
 from ai_worker.reader import MediaReader
-from ai_worker.tools import ToolBox
 from ai_worker.turn import TurnJudge
 from ai_worker.vad import VadService
-from callbus import calls, commands, keys, registry, tracing, transcript
-from callbus.broker import Broker, StreamEntry, until_available, xadd
+from callbus import registry
+from callbus.broker import Broker, until_available
 from callbus.busclock import BusClock
 from callbus.claims import RENEW_EVERY_S, Claims, Lease, Waiting
-from callbus.errors import BadMessage, BusUnavailable, LeaseLost
+from callbus.errors import BusUnavailable, LeaseLost
 
 if TYPE_CHECKING:
     from callbus.otlp import Tracer
@@ -40,8 +34,6 @@ MOST_AT_ONCE = 4
 """Calls of a dead worker that one successor takes before the others have their turn."""
 LOOK_EVERY_MS = 250
 """How often it is looked for calls that another worker left behind: their callers wait."""
-MOST_EPOCHS = 6
-"""A call that has outlived this many workers breaks them: it is handed to a person, or ended."""
 
 log = structlog.get_logger()
 
@@ -73,22 +65,31 @@ class Worker:
         self._broker = broker
         self._agents = agents
         self._providers = providers
-        self._jobs = jobs
-        self._http = http
-        self._secrets = secrets
-        self._metrics = metrics
         metrics.registry.register(ProviderMetrics(providers))
         metrics.watch("calls_held", "Calls that this worker holds", lambda: len(self._running))
         self._capacity = capacity
-        self._guesses = guesses
-        self._turn_judge = turn_judge
         self._drain_timeout = drain_timeout
         self._claims = Claims(broker, self.id)
         self._reader = MediaReader(broker, vad, metrics.audio_way)
         self._bus_clock = BusClock()
-        self._tracer = tracer
         if tracer:
             tracer.clock = self._bus_clock
+        self._claimed = ClaimedCalls(
+            broker,
+            self._claims,
+            self._reader,
+            agents,
+            providers,
+            jobs,
+            http,
+            secrets,
+            metrics,
+            worker=self.id,
+            bus_clock=self._bus_clock,
+            guesses=guesses,
+            turn_judge=turn_judge,
+            tracer=tracer,
+        )
         self._running: dict[Lease, asyncio.Task[None]] = {}
         self._lost: set[Lease] = set()
         self._share = FairShare(broker, self._claims, KIND, self.id)
@@ -220,118 +221,22 @@ class Worker:
         for lease, task in list(self._running.items()):
             task.cancel()
             await asyncio.wait([task])
-            await self._claims.release(lease)
-
-    # --- one call
+            try:
+                await self._claims.release(lease)
+            except BusUnavailable:
+                log.warning("left a call without saying so: Redis is away", call_id=lease.call_id)
 
     async def _live(self, lease: Lease) -> None:
         """A call from its claim to its end on this worker. Its faults are its own: another worker may do better."""
         with structlog.contextvars.bound_contextvars(call_id=lease.call_id, epoch=lease.epoch):
             try:
-                await self._converse(lease)
+                await self._claimed.live_through(lease)
             except asyncio.CancelledError:
                 if lease in self._lost:
-                    log.warning("another worker took the call")
+                    log.warning("the call is no longer this worker's: another one took it, or Redis has lost it")
                 raise
             except LeaseLost as error:
                 log.warning("call left to its new worker", reason=str(error))
             except Exception:
                 log.exception("a call failed on this worker; another may take it")
                 await until_available(lambda: self._claims.release(lease))
-
-    async def _converse(self, lease: Lease) -> None:
-        state = await calls.get(self._broker, lease.call_id)
-        agent = self._agents.book.for_number(state.get("to_number", "")).for_call(state)
-        await calls.update(self._broker, lease.call_id, agent=agent.name)
-        await self._announce(lease, "claimed", {"worker": self.id, "epoch": lease.epoch, "agent": agent.name})
-        if lease.epoch > MOST_EPOCHS:
-            await self._give_up(lease, agent, state)
-            return
-        call, after = await self._prepare(lease, agent, state)
-        self._reader.add(call, after)
-        try:
-            finish = await call.run()
-        finally:
-            self._reader.remove(call)
-        await self._finish(lease, finish.outcome, finish.reason)
-
-    async def _prepare(self, lease: Lease, agent: Agent, state: dict[str, str]) -> tuple[CallTask, bytes]:
-        """The call's task, with its history if it has one, and the entry after which it listens."""
-        history, past, after = History(), b"0-0", b"0-0"
-        if lease.takeover:
-            entries = await self._broker.range(keys.transcript(lease.call_id))
-            self._metrics.took_over()
-            history = rebuilt_history(_readable(entries))
-            past = await self._broker.last_id(keys.media_in(lease.call_id))
-            after = (history.resume_from or "0-0").encode()
-            structlog.contextvars.bind_contextvars(turn=history.turn)
-            log.info("taking over", turns=history.turn, unsettled=len(history.unsettled))
-        begun = float(state.get("claimed_at") or time.time())
-        tools = ToolBox(agent, self._http, self._secrets, session=lease.call_id)
-        call = CallTask(
-            lease,
-            agent,
-            persona_of(agent, tools, begun=datetime.fromtimestamp(begun, UTC)),
-            turn_taking_of(agent, guesses=self._guesses),
-            self._providers.of(agent.providers),
-            tools,
-            self._broker,
-            metrics=self._metrics,
-            bus_clock=self._bus_clock,
-            turn_judge=self._turn_judge,
-            worker=self.id,
-            streamer=state.get("streamer", ""),
-            sample_rate=int(state.get("sample_rate") or 8000),
-            history=history,
-            past=past,
-            elapsed=max(0.0, time.time() - begun),
-            tracer=self._tracer,
-            arrival=self._trace_claim(lease, state),
-        )
-        return call, after
-
-    def _trace_claim(self, lease: Lease, state: dict[str, str]) -> str:
-        """The call's wait for a worker, in the trace of its first webhook where that has one; the traceparent of it."""
-        if self._tracer is None:
-            return ""
-        waited_since = int(lease.entry.partition("-")[0]) / 1000
-        about: tracing.Attributes = {"worker": self.id, "call.epoch": lease.epoch, "takeover": lease.takeover}
-        if webhook := state.get("traceparent"):
-            span = self._tracer.joined(webhook, lease.call_id).child("claim", about, start=waited_since)
-        else:
-            span = self._tracer.begin("claim", lease.call_id, about, start=waited_since)
-        span.end()
-        return span.traceparent
-
-    async def _finish(self, lease: Lease, outcome: str, reason: str) -> None:
-        log.info("call finished", outcome=outcome, reason=reason)
-        # Asked for before the lease is given back: a crash in between asks twice, and never not at all.
-        await until_available(lambda: self._jobs.record(lease.call_id))
-        await until_available(lambda: self._claims.finish(lease, outcome=outcome))
-        await self._announce(lease, "finished", {"outcome": outcome, "reason": reason})
-
-    async def _give_up(self, lease: Lease, agent: Agent, state: dict[str, str]) -> None:
-        log.error("the call has outlived too many workers; it is handed to a person, or ended")
-        number = agent.transfer.get(agent.fallback_transfer or "", "")
-        action_id = f"{lease.epoch}-give-up"
-        command: commands.Command = (
-            commands.Transfer(lease.call_id, lease.epoch, action_id, number)
-            if number
-            else commands.Hangup(lease.call_id, lease.epoch, action_id)
-        )
-        stream = keys.commands(state.get("streamer", ""))
-        await self._broker.execute(*xadd(stream, commands.encode(command), maxlen=keys.COMMANDS_MAXLEN, create=False))
-        await self._finish(lease, "failed", "too many workers failed on it")
-
-    async def _announce(self, lease: Lease, event: str, data: dict[str, Any]) -> None:
-        lifecycle = calls.LifecycleEvent("conversation", event, lease.call_id, time.time(), source="worker", data=data)
-        await until_available(lambda: calls.publish(self._broker, lifecycle))
-
-
-def _readable(entries: list[StreamEntry]) -> Iterator[transcript.Entry]:
-    """The transcript as far as this version knows it: in a deploy, a newer worker may have written the call so far."""
-    for entry_id, fields in entries:
-        try:
-            yield transcript.decode(fields)
-        except BadMessage as error:
-            log.warning("an entry of the transcript can't be read", entry=entry_id.decode(), error=str(error))

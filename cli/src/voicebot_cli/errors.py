@@ -2,6 +2,7 @@
 
 CliError               the command can't be carried out; exit code 2
 ├── BotTestError       files of scripted calls that can't be used; one line a problem, each with `file:line`
+├── GatewayAway        the gateway does not answer, or can't reach Redis: later it may
 ├── NoSuchCall         nothing is known of a call by that name
 └── RecordingError     a recorded call that can't be run again
 """
@@ -19,6 +20,10 @@ class BotTestError(CliError):
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class GatewayAway(CliError):
+    """The gateway does not answer, or can't reach Redis: later it may."""
 
 
 class NoSuchCall(CliError):

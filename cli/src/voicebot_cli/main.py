@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from callbus.errors import BadCallId, BusUnavailable
+from callbus.errors import BadCallId
 from devstack.errors import StackError
 from ringover_sim.errors import SimulatorError
 from voicebot_cli import system as running
@@ -20,6 +20,7 @@ from voicebot_cli.bots.command import run_tests
 from voicebot_cli.calls import list_calls
 from voicebot_cli.check.command import check
 from voicebot_cli.errors import CliError
+from voicebot_cli.gateway import MOST_CALLS
 from voicebot_cli.replay import replay
 from voicebot_cli.sign import EXAMPLES, sign
 from voicebot_cli.status import status
@@ -38,8 +39,6 @@ def main() -> None:
         code = asyncio.run(_until_terminated(_chosen(arguments, console)))
     except (CliError, BadCallId, SimulatorError, StackError) as error:
         code = _complain(str(error))
-    except BusUnavailable as error:
-        code = _complain(f"{error}; check REDIS_URL (or give --redis) and that Redis runs")
     except (KeyboardInterrupt, asyncio.CancelledError):
         code = 130
     except BrokenPipeError:
@@ -88,12 +87,14 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         if name != "test-agents":
-            running.add_options(made)
+            running.add_options(made, redis=name == "check")
         return made
 
     shown = command("status", "how the system is; exit code 1 when something is missing")
     listed = command("calls", "the active calls and the recent ones")
-    listed.add_argument("--limit", type=_count, default=20, help="calls to list at most; default: %(default)s")
+    listed.add_argument(
+        "--limit", type=_count, default=20, help=f"calls to list, 1 to {MOST_CALLS}; default: %(default)s"
+    )
     tailed = command("tail", "one call's transcript as it grows, until the call ends")
     for one in (shown, listed, tailed):
         one.add_argument("--json", action="store_true", help="JSON; an object a line where there are several")
@@ -127,6 +128,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _count(text: str) -> int:
     number = int(text)
-    if number < 1:
+    if not 1 <= number <= MOST_CALLS:
         raise ValueError
     return number

@@ -19,7 +19,9 @@ from ringover_sim.report import CallReport
 from ringover_sim.runner import CallOver, ScriptRunner, StepFailed
 from ringover_sim.script import CallerVoice, CallScript, Media
 from voicebot_cli.differences import compare, show
+from voicebot_cli.errors import CliError
 from voicebot_cli.fetched import fetch_call
+from voicebot_cli.gateway import Gateway, gateway_of
 from voicebot_cli.recorded import BEFORE_S, Piece, RecordedCall, load_call
 from voicebot_cli.story import by_spans
 from voicebot_cli.system import System
@@ -36,9 +38,15 @@ UNKNOWN_NUMBER = "33100000000"
 async def replay(system: System, console: Console, call_id: str, *, calls_dir: Path | None) -> int:
     """Place the call and show the differences; the exit code, 0 when it could be placed, whatever differs.
 
-    Raises CliError, SimulatorError, BusUnavailable.
+    Raises CliError, SimulatorError, BadCallId.
     """
-    recorded = await _recorded(system, call_id, calls_dir)
+    async with gateway_of(system) as gateway:
+        return await _replay(system, gateway, console, await _recorded(system, gateway, call_id, calls_dir))
+
+
+async def _replay(system: System, gateway: Gateway, console: Console, recorded: RecordedCall) -> int:
+    # A call is placed, tools and transfers included, only when its transcript can be read afterwards.
+    await gateway.calls(1)
     again = new_call_id("replay")
     spoken = sum(piece.ended - piece.began for piece in recorded.pieces)
     console.print(
@@ -56,7 +64,12 @@ async def replay(system: System, console: Console, call_id: str, *, calls_dir: P
             token=system.streamer_token,
             behaviour=caller,
         )
-    entries = await whole_transcript(system.redis_url, again)
+    entries = await whole_transcript(gateway, again)
+    if not entries:
+        raise CliError(
+            f"call {again} was placed, and has no transcript: no worker took it, or the gateway can't be asked any "
+            "more; `ringover-voicebot status` says what is missing"
+        )
     begun = [report.answered_at + ms / 1000 for ms in caller.begun_ms]
     agents = [entry.agent for entry in entries if isinstance(entry, tr.Claimed)]
     differences = compare(recorded, by_spans(entries, begun), agent=agents[-1] if agents else "", ended=_ended(report))
@@ -64,14 +77,14 @@ async def replay(system: System, console: Console, call_id: str, *, calls_dir: P
     return 0
 
 
-async def _recorded(system: System, call_id: str, calls_dir: Path | None) -> RecordedCall:
+async def _recorded(system: System, gateway: Gateway, call_id: str, calls_dir: Path | None) -> RecordedCall:
     """From the folder, or, where none was named and the record isn't there, from the gateway."""
     folder = calls_dir or system.calls_dir
     record = folder / clean_call_id(call_id) / "call.json"
     if calls_dir is not None or await asyncio.to_thread(record.exists):
         return load_call(folder, call_id)
     with tempfile.TemporaryDirectory(prefix="replay-") as fetched:
-        await fetch_call(system, call_id, Path(fetched))
+        await fetch_call(gateway, call_id, Path(fetched))
         return load_call(Path(fetched), call_id)
 
 

@@ -21,7 +21,7 @@ class CliSettings(ServiceSettings):
     openai_base_url: str = Field("https://api.openai.com/v1", description="Any server that speaks OpenAI's API")
     elevenlabs_api_key: SecretStr | None = Field(None, description="Key for ElevenLabs")
     elevenlabs_base_url: str = Field("https://api.elevenlabs.io", description="ElevenLabs' API")
-    admin_token: SecretStr | None = Field(None, description="The gateway's, for the records that it has")
+    admin_token: SecretStr | None = Field(None, description="The gateway's, for the calls that it shows")
     gateway_port: int = Field(8000, ge=0, le=65535, description="Port of the gateway")
     streamer_port: int = Field(8765, ge=0, le=65535, description="Port of the streamer")
     streamer_token: SecretStr | None = Field(None, description="Secret that the media server must show")

@@ -50,9 +50,12 @@ def _body(file: Path | None, example: EventName) -> bytes:
         return json.dumps(envelope(example, PARTIES, at=now, attempt=1, times=times)).encode()
     try:
         raw = file.read_bytes()
-        event = json.loads(raw)
+        # Bytes alone would be read as UTF-16 too, which no shell's word can hold.
+        event = json.loads(raw.decode())
     except OSError as error:
         raise CliError(f"{file}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise CliError(f"{file}: not UTF-8, which a webhook's JSON is: {error}") from error
     except ValueError as error:
         raise CliError(f"{file}: not JSON: {error}") from error
     if not isinstance(event, dict):

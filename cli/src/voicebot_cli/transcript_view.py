@@ -40,14 +40,17 @@ class TranscriptView:
         self._console = console
         self._zero: float | None = None
         self._unheard: dict[str, str] = {}
+        self._operators: set[str] = set()
+        self._claimed = False
 
     def show(self, entry: Entry) -> None:
         """One more entry."""
         if self._zero is None:
             self._zero = entry.started_at if isinstance(entry, CallerSaid) else entry.at
         match entry:
-            case Claimed(worker=worker, epoch=epoch, agent=agent):
-                how = "takes the call" if epoch == 1 else "takes the call over"
+            case Claimed(worker=worker, agent=agent):
+                how = "takes the call over" if self._claimed else "takes the call"
+                self._claimed = True
                 self._line(entry.at, "system", f"{worker} {how}, agent {agent}", "dim", dim=True)
             case CallerSaid(text=text, started_at=started):
                 self._line(started, "caller", text, "bold cyan")
@@ -55,7 +58,9 @@ class TranscriptView:
                 self._line(entry.at, "caller", f"presses {digits}", "bold cyan")
             case BotSays(segment=segment, text=text):
                 self._unheard[segment] = text
-                self._line(entry.at, "says", f"“{text}”", "green", dim=True)
+                if entry.by_operator:
+                    self._operators.add(segment)
+                self._line(entry.at, "says", f"“{text}”{self._whose(segment)}", "green", dim=True)
             case BotHeard():
                 self._heard(entry)
             case TurnTimed():
@@ -82,17 +87,21 @@ class TranscriptView:
 
     def close(self) -> None:
         """What was said and nobody heard."""
-        for text in self._unheard.values():
-            self._console.print(Text(f"{'':12}unheard “{text}”", style="yellow"), soft_wrap=True)
+        for segment, text in self._unheard.items():
+            what = f"{'':12}unheard “{text}”{self._whose(segment)}"
+            self._console.print(Text(what, style="yellow"), soft_wrap=True)
 
     def _heard(self, entry: BotHeard) -> None:
-        said = self._unheard.pop(entry.segment, None)
+        said, whose = self._unheard.pop(entry.segment, None), self._whose(entry.segment)
         if not entry.interrupted:
-            self._line(entry.at, "heard", entry.heard_text, "bold green")
+            self._line(entry.at, "heard", f"{entry.heard_text}{whose}", "bold green")
             return
         rest = (said or "").removeprefix(entry.heard_text).strip()
         what = f"{entry.heard_text} … interrupted" if entry.heard_text else "not a word: interrupted"
-        self._line(entry.at, "heard", f"{what}{f'; unheard “{rest}”' if rest else ''}", "bold yellow")
+        self._line(entry.at, "heard", f"{what}{f'; unheard “{rest}”' if rest else ''}{whose}", "bold yellow")
+
+    def _whose(self, segment: str) -> str:
+        return " (the operator's line)" if segment in self._operators else ""
 
     def _line(self, at: float, who: str, what: str, style: str, *, dim: bool = False) -> None:
         assert self._zero is not None

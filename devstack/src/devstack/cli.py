@@ -29,7 +29,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("demo", help="one whole call, shown live; leaves out/demo/<call_id>/")
     development = commands.add_parser("dev", help="everything in the foreground until Ctrl-C")
-    development.add_argument("--workers", type=int, default=1, help="ai-workers to start; default: %(default)s")
+    development.add_argument("--workers", type=int, help="ai-workers to start; default: $WORKERS, or 1")
     calling = commands.add_parser("call", help="one simulated call; further options go to `ringover-sim call`")
     calling.add_argument("--call-id", dest="call_id", help="default: a new one")
     arguments, rest = parser.parse_known_args()

@@ -31,9 +31,10 @@ def configured() -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-async def dev(console: Console, out: Path, *, workers: int) -> int:
+async def dev(console: Console, out: Path, *, workers: int | None) -> int:
     """Run everything until SIGINT or SIGTERM; its files lie in `out`/dev. Raises StackError."""
     settings = configured()
+    workers = workers or int(settings.get("WORKERS", "1"))
     gateway_port = int(settings.get("GATEWAY_PORT", "8000"))
     streamer_port = int(settings.get("STREAMER_PORT", "8765"))
     require_free(gateway_port, "the webhook gateway", "GATEWAY_PORT=8001 make dev")
@@ -88,7 +89,7 @@ def running_dev_stack(out: Path) -> Target | None:
     try:
         state: dict[str, Any] = json.loads((out / "dev" / STATE).read_text())
         os.kill(state.pop("pid"), 0)
-        return Target(**state)
+        return Target(**state | {"calls_dir": Path(state["calls_dir"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -112,6 +113,8 @@ def _write_state(file: Path, stack: LocalStack, settings: dict[str, str]) -> Non
         "webhook_secret": stack.webhook_secret.split(",")[0].strip(),
         "streamer_token": settings.get("STREAMER_TOKEN", ""),
         "redis_url": stack.redis_url,
+        "admin_token": stack.admin_token,
+        "calls_dir": str(stack.calls_dir),
     }
     _write_private(file, state)
 

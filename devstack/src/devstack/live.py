@@ -43,6 +43,7 @@ class LiveView:
         self._console = console
         self._zero: float | None = None
         self._said: dict[str, str] = {}
+        self._claimed = False
 
     def show(self, entry: Entry) -> None:
         """One more entry. Times are shown in seconds since the worker took the call."""
@@ -50,8 +51,9 @@ class LiveView:
             self._zero = entry.at
             self.began.set()
         match entry:
-            case Claimed(worker=worker, epoch=epoch, agent=agent):
-                how = "takes the call" if epoch == 1 else "takes the call over"
+            case Claimed(worker=worker, agent=agent):
+                how = "takes the call over" if self._claimed else "takes the call"
+                self._claimed = True
                 self._line(entry.at, "system", f"{worker} {how}, agent {agent}", "dim")
             case CallerSaid(text=text, turn=turn, started_at=started):
                 self.questions[turn] = text
@@ -73,6 +75,8 @@ class LiveView:
                 self._line(entry.at, "action", f"{kind} {argument}".rstrip(), "bold yellow")
             case ToolUsed(name=name, arguments=arguments, state="asked"):
                 self._line(entry.at, "tool", f"{name} {arguments}", "bold yellow")
+            case ToolUsed(name=name, result=result, state="failed"):
+                self._line(entry.at, "tool", f"{name} failed: {result}", "bold red")
             case ToolUsed(name=name, result=result):
                 self._line(entry.at, "tool", f"{name}: {result}", "yellow")
             case Noted(note=note):

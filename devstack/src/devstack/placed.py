@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -27,13 +27,18 @@ PATIENCE_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a call is placed. URLs are http(s) and ws(s); without `redis_url` the conversation can't be shown live."""
+    """Where a call is placed. URLs are http(s) and ws(s); without `redis_url` the conversation can't be shown live.
+
+    `admin_token` ("": not known) opens the gateway's calls; `calls_dir` is where their records are (None: not here).
+    """
 
     gateway_url: str
     streamer_url: str
-    webhook_secret: str
-    streamer_token: str = ""
+    webhook_secret: str = field(repr=False)
+    streamer_token: str = field(default="", repr=False)
     redis_url: str | None = None
+    admin_token: str = field(default="", repr=False)
+    calls_dir: Path | None = None
 
 
 def new_call_id(prefix: str) -> str:

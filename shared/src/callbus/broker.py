@@ -13,19 +13,21 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.commands.core import AsyncScript
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from callbus.errors import BusUnavailable
-from callbus.hotline import HotLine
+from callbus.hotline import AWAY, HotLine
 
-_AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError, asyncio.TimeoutError)
+# redis-py cuts the word off the errors that it has a class for; see callbus.hotline.AWAY for the others.
+_AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OutOfMemoryError, OSError, asyncio.TimeoutError)
+_OF_A_PIPELINE = " of pipeline caused error: "
 
 StreamEntry = tuple[bytes, dict[bytes, bytes]]
 
 
 class Broker:
-    """Redis as this system uses it. Every method raises BusUnavailable when Redis is away.
+    """Redis as this system uses it. Every method raises BusUnavailable when Redis is away, or takes no commands.
 
     `timeout` (s) bounds every command that doesn't block on purpose. The pool waits rather than fails when all
     `connections` are busy, for as long as `timeout`.
@@ -60,13 +62,13 @@ class Broker:
 
     async def execute(self, *args: Any, timeout: float | None = None) -> Any:
         """One command, its reply as redis-py parses it (bytes, ints, lists)."""
-        with _bus_errors():
+        with bus_errors():
             async with asyncio.timeout(timeout or self._timeout):
                 return await self._redis.execute_command(*args)
 
     async def pipeline(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Many commands in one round trip, not atomic; the first that fails raises."""
-        with _bus_errors():
+        with bus_errors():
             async with asyncio.timeout(self._timeout):
                 async with self._redis.pipeline(transaction=False) as pipe:
                     for command in commands:
@@ -87,7 +89,7 @@ class Broker:
         script = self._scripts.get(source)
         if script is None:
             script = self._scripts[source] = self._redis.register_script(source)
-        with _bus_errors():
+        with bus_errors():
             async with asyncio.timeout(self._timeout):
                 return await script(keys=keys, args=args)
 
@@ -164,15 +166,17 @@ def _entries(reply: Any) -> list[StreamEntry]:
     return [(entry_id, fields) for entry_id, fields in reply or () if fields is not None]
 
 
-class _bus_errors:
-    """Turns what redis-py raises when Redis is away into BusUnavailable."""
+class bus_errors:
+    """Turns what redis-py raises when Redis is away, or can't be worked with, into BusUnavailable."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, _AWAY):
-            raise BusUnavailable(f"Redis is away: {str(error) or type(error).__name__}") from error
+        # A pipeline's error has its command first, with what is nobody else's business, and then the reply as a tuple.
+        reply = str(error).rpartition(_OF_A_PIPELINE)[2].strip("(',\")")
+        if isinstance(error, _AWAY) or (isinstance(error, ResponseError) and reply.startswith(AWAY)):
+            raise BusUnavailable(f"Redis is away: {reply or type(error).__name__}") from error
 
 
 async def until_available(attempt: Callable[[], Any], *, first_delay: float = 0.05, longest_delay: float = 1.0) -> Any:

@@ -6,10 +6,15 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Literal
 
 from callbus import keys
 from callbus.broker import Broker, xadd
+
+WITHOUT_MEDIA_S = 300.0
+"""A call whose audio never came here counts as going on for so long after it was first heard of, rang or was answered:
+it may be people who speak to each other, and the webhook of its end may be lost."""
 
 Resource = Literal["call", "aftercall", "message", "media", "conversation"] | str
 
@@ -56,15 +61,15 @@ class LifecycleEvent:
         )
 
 
-# KEYS: delivery, calls:events, call hash, calls:recent, numbers index
+# KEYS: delivery, calls:events, call hash, calls:recent, live calls between the event's numbers (the hash: it has none)
 # ARGV: dedup ttl s, call ttl s, events maxlen, recent max, now, state ('' leaves it alone), call id,
-#       number of hash fields that only an empty place takes, then name/value pairs of those, then pairs that overwrite,
-#       then '--' and the event's fields
+#       what the names of calls between numbers begin with, how many of them, number of hash fields that only an empty
+#       place takes, then name/value pairs of those, then pairs that overwrite, then '--' and the event's fields
 _PUBLISH = """
 if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) then return 0 end
 local rank = {ringing = 1, answered = 2, ended = 3}
-local once = tonumber(ARGV[8])
-local i = 9
+local once = tonumber(ARGV[10])
+local i = 11
 if ARGV[7] ~= '' then
   local current = redis.call('HGET', KEYS[3], 'state')
   local state = ARGV[6]
@@ -78,11 +83,16 @@ if ARGV[7] ~= '' then
   redis.call('ZADD', KEYS[4], 'NX', ARGV[5], ARGV[7])
   redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -tonumber(ARGV[4]) - 1)
   redis.call('EXPIRE', KEYS[4], ARGV[2])
-  if state ~= '' and KEYS[5] ~= KEYS[3] then
-    if redis.call('HGET', KEYS[3], 'state') ~= 'ended' then
-      redis.call('SET', KEYS[5], ARGV[7], 'EX', ARGV[2])
-    elseif redis.call('GET', KEYS[5]) == ARGV[7] then
-      redis.call('DEL', KEYS[5])
+  if state ~= '' then
+    local between = KEYS[5]
+    if redis.call('HGET', KEYS[3], 'state') == 'ended' then
+      local numbers = redis.call('HMGET', KEYS[3], 'from_number', 'to_number')
+      if between == KEYS[3] then between = ARGV[8] .. (numbers[1] or '') .. ':' .. (numbers[2] or '') end
+      redis.call('ZREM', between, ARGV[7])
+    elseif between ~= KEYS[3] then
+      redis.call('ZADD', between, 'NX', ARGV[5], ARGV[7])
+      redis.call('ZREMRANGEBYRANK', between, 0, -tonumber(ARGV[9]) - 1)
+      redis.call('EXPIRE', between, ARGV[2])
     end
   end
 else
@@ -124,6 +134,8 @@ async def publish_webhook(
             f"{time.time():.3f}",
             state or "",
             event.call_id,
+            keys.BY_NUMBERS,
+            keys.BY_NUMBERS_MAX,
             len(once),
             *(part for pair in once.items() for part in pair),
             *(part for pair in latest.items() for part in pair),
@@ -137,17 +149,6 @@ async def publish_webhook(
 async def publish(broker: Broker, event: LifecycleEvent) -> None:
     """Publish a change that the streamer or a worker knows of."""
     await broker.execute(*xadd(keys.EVENTS, event.fields(), maxlen=keys.EVENTS_MAXLEN))
-
-
-async def find_by_numbers(broker: Broker, from_number: str, to_number: str) -> str | None:
-    """The latest live (ringing or answered) call between two numbers (digits only)."""
-    found = await broker.execute("GET", keys.by_numbers(from_number, to_number))
-    if not found:
-        return None
-    call_id: str = found.decode()
-    # An ending that named no numbers (the specification's form) has left the index as it was.
-    state = await broker.execute("HGET", keys.call(call_id), "state")
-    return call_id if state in (b"ringing", b"answered") else None
 
 
 async def update(broker: Broker, call_id: str, **fields: object) -> None:
@@ -166,6 +167,22 @@ async def update(broker: Broker, call_id: str, **fields: object) -> None:
 async def get(broker: Broker, call_id: str) -> dict[str, str]:
     """The call's hash; empty for an unknown call."""
     return await broker.hash(keys.call(call_id))
+
+
+def is_active(call: Mapping[str, Any], *, now: float | None = None) -> bool:
+    """Whether someone is on the line, as far as a call's hash tells at `now` (epoch s; None: at this moment)."""
+    if call.get("conversation") == "finished" or call.get("media") == "ended":
+        return False
+    if "state" not in call:
+        return call.get("media") == "connected"
+    if call["state"] not in ("ringing", "answered"):
+        return False
+    return "media" in call or (time.time() if now is None else now) - _last_heard_of(call) < WITHOUT_MEDIA_S
+
+
+def _last_heard_of(call: Mapping[str, Any]) -> float:
+    """When a call without media last gave a sign of life (epoch s); without any, it is taken for a new one."""
+    return max((float(call[name]) for name in ("first_seen", "ringing_at", "answered_at") if name in call), default=inf)
 
 
 async def recent(broker: Broker, *, limit: int = 100) -> list[str]:

@@ -22,8 +22,9 @@ RENEW_EVERY_S = 0.5
 _MOST_OWNED = 1000
 
 # KEYS: calls:waiting, call hash; ARGV: group, worker, entry, call ttl, now
-# Returns the new epoch and whether another worker had begun this conversation; epoch 0 for a call that is over (its
-# entry is removed), -1 when another holds the entry.
+# Returns the new epoch and how many workers have begun this conversation by now; epoch 0 for a call that is over (its
+# entry is removed), -1 when another holds the entry. A call's first epoch is Redis' time (µs): when Redis has lost the
+# call, what is begun anew is not taken for what was, neither by the fence nor by the names of segments and actions.
 _BEGIN = """
 local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)
 if #pending == 0 or pending[1][2] ~= ARGV[2] then return {-1, 0} end
@@ -32,11 +33,13 @@ if redis.call('HGET', KEYS[2], 'waiting_entry') ~= ARGV[3] then
   redis.call('XDEL', KEYS[1], ARGV[3])
   return {0, 0}
 end
-local begun = redis.call('HGET', KEYS[2], 'claimed_entry') == ARGV[3] and 1 or 0
+if redis.call('HGET', KEYS[2], 'claimed_entry') ~= ARGV[3] then redis.call('HDEL', KEYS[2], 'attempts') end
 redis.call('HSET', KEYS[2], 'worker', ARGV[2], 'conversation', 'active', 'claimed_entry', ARGV[3])
 redis.call('HSETNX', KEYS[2], 'claimed_at', ARGV[5])
+local now = redis.call('TIME')
+redis.call('HSETNX', KEYS[2], 'epoch', now[1] .. string.format('%06d', now[2]))
 redis.call('EXPIRE', KEYS[2], ARGV[4])
-return {redis.call('HINCRBY', KEYS[2], 'epoch', 1), begun}
+return {redis.call('HINCRBY', KEYS[2], 'epoch', 1), redis.call('HINCRBY', KEYS[2], 'attempts', 1)}
 """
 
 # KEYS: calls:waiting; ARGV: group, worker, entry...  Returns the entries that are still held.
@@ -92,13 +95,18 @@ class Waiting:
 class Lease:
     """A call that this worker holds, with the epoch that its commands must carry.
 
-    `takeover` says that another worker began this conversation.
+    `attempt` counts the workers that have begun this conversation, this one included.
     """
 
     entry: str
     call_id: str
     epoch: int
-    takeover: bool
+    attempt: int
+
+    @property
+    def takeover(self) -> bool:
+        """Whether another worker began this conversation."""
+        return self.attempt > 1
 
 
 class Claims:
@@ -171,56 +179,75 @@ class Claims:
 
     async def begin(self, waiting: Waiting) -> Lease | None:
         """Open a new epoch on a call just taken; None when the call is over. Raises LeaseLost."""
-        epoch, begun = await self._broker.script(
+        epoch, attempt = await self._script(
             _BEGIN,
             [keys.WAITING, keys.call(waiting.call_id)],
-            [keys.WORKERS_GROUP, self._worker, waiting.entry, keys.CALL_TTL_S, f"{time.time():.3f}"],
+            [waiting.entry, keys.CALL_TTL_S, f"{time.time():.3f}"],
+            nothing=(-1, 0),
         )
         if epoch < 0:
-            raise LeaseLost(f"call {waiting.call_id} was taken by another worker")
-        return Lease(waiting.entry, waiting.call_id, epoch, bool(begun)) if epoch else None
+            raise LeaseLost(f"call {waiting.call_id} was taken by another worker, or Redis has lost it")
+        return Lease(waiting.entry, waiting.call_id, epoch, attempt) if epoch else None
 
     async def renew(self, leases: list[Lease]) -> list[Lease]:
         """Renew what is still held; the leases that were lost."""
         if not leases:
             return []
-        reply = await self._broker.script(
-            _RENEW, [keys.WAITING], [keys.WORKERS_GROUP, self._worker, *(lease.entry for lease in leases)]
-        )
+        reply = await self._script(_RENEW, [keys.WAITING], [lease.entry for lease in leases], nothing=[])
         held = {entry.decode() for entry in reply}
         return [lease for lease in leases if lease.entry not in held]
 
+    async def still_held(self, lease: Lease) -> bool:
+        """Whether nobody has taken the call; nobody will within LEASE_S then: the lease is renewed."""
+        return not await self.renew([lease])
+
     async def finish(self, lease: Lease, *, outcome: str) -> None:
         """The conversation is over: give the lease back for good. Raises LeaseLost."""
-        finished = await self._broker.script(
+        finished = await self._script(
             _FINISH,
             [keys.WAITING, keys.call(lease.call_id), keys.media_in(lease.call_id)],
-            [keys.WORKERS_GROUP, self._worker, lease.entry, outcome, f"{time.time():.3f}", keys.CALL_TTL_S],
+            [lease.entry, outcome, f"{time.time():.3f}", keys.CALL_TTL_S],
+            nothing=0,
         )
         if not finished:
-            raise LeaseLost(f"call {lease.call_id} is held by another worker")
+            raise LeaseLost(f"call {lease.call_id} is held by another worker, or Redis has lost it")
 
     async def release(self, lease: Lease) -> None:
         """Let another worker take the call at once, as if this one had died long ago."""
-        await self._broker.script(
-            _RELEASE,
-            [keys.WAITING],
-            [keys.WORKERS_GROUP, self._worker, lease.entry, int(LEASE_S * 1000) + 1000],
-        )
+        await self._script(_RELEASE, [keys.WAITING], [lease.entry, int(LEASE_S * 1000) + 1000], nothing=0)
 
     async def leave(self) -> None:
         """Forget this worker in the consumer group, if it holds nothing: pending entries would vanish with it."""
-        await self._broker.script(_LEAVE, [keys.WAITING], [keys.WORKERS_GROUP, self._worker])
+        await self._script(_LEAVE, [keys.WAITING], [], nothing=0)
+
+    async def remove_gone(self, *, idle_s: float) -> None:
+        """Forget the workers that hold nothing and have asked for nothing for so long: they left without a word."""
+        for worker, (calls, asked_ago_s) in (await self.held()).items():
+            if worker != self._worker and not calls and asked_ago_s > idle_s:
+                await self._script(_LEAVE, [keys.WAITING], [], nothing=0, worker=worker)
 
     async def _group(self, *args: object, timeout: float | None = None) -> Any:
         try:
             return await self._broker.execute(*args, timeout=timeout)
         except ResponseError as error:
-            if not str(error).startswith("NOGROUP"):
-                raise
-            # Redis lost its data, or never had the group: make it and ask once more.
-            await self.prepare()
+            await self._prepare_anew(error)
             return await self._broker.execute(*args, timeout=timeout)
+
+    async def _script(
+        self, source: str, names: list[str], args: list[Any], *, nothing: Any, worker: str | None = None
+    ) -> Any:
+        """A script about what a worker holds (this one, if no other is named); `nothing` where there is no group."""
+        try:
+            return await self._broker.script(source, names, [keys.WORKERS_GROUP, worker or self._worker, *args])
+        except ResponseError as error:
+            await self._prepare_anew(error)
+            return nothing
+
+    async def _prepare_anew(self, error: ResponseError) -> None:
+        """Redis lost its data, or never had the group: make it. Raises any other `error`."""
+        if not str(error).startswith(("NOGROUP", "no such key")):
+            raise error
+        await self.prepare()
 
 
 def _waiting(entry: bytes, fields: dict[bytes, bytes]) -> Waiting:

@@ -5,7 +5,7 @@ CallbusError
 ├── BadMessage         an entry on a stream that can't be read
 ├── BadYaml            a file of a person's that can't be used; one line a problem, each with `file:line`
 ├── BucketUnavailable  the bucket of the calls' files can't be reached, or refuses
-├── BusUnavailable     Redis can't be reached, or does not answer in time
+├── BusUnavailable     Redis can't be reached, does not answer in time, or takes no commands
 └── LeaseLost          the call is held by another worker now
 """
 
@@ -35,7 +35,7 @@ class BucketUnavailable(CallbusError, OSError):
 
 
 class BusUnavailable(CallbusError):
-    """Redis can't be reached, or does not answer in time."""
+    """Redis can't be reached, does not answer in time, or takes no commands: it is full, can't save, is read-only."""
 
 
 class LeaseLost(CallbusError):

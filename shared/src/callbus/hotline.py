@@ -14,8 +14,14 @@ from redis.exceptions import ResponseError
 
 from callbus.errors import BusUnavailable
 
-AWAY = ("LOADING", "READONLY", "MASTERDOWN", "NOAUTH", "WRONGPASS")
-"""Error replies of a Redis that can't be worked with now; any other is about the one command."""
+AWAY = (
+    *("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "BUSY "),
+    *("OOM", "MISCONF", "NOREPLICAS", "NOAUTH", "WRONGPASS", "ERR max number of clients"),
+)
+"""How error replies begin of a Redis that can't be worked with now; any other is about the one command.
+
+It may be starting, in a fail-over, full, unable to save, or closed to us.
+"""
 _INCOMPLETE = object()
 
 RawEntry: TypeAlias = tuple[bytes, list[bytes]]

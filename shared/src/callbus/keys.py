@@ -30,13 +30,20 @@ WEBHOOKS_REFUSED = "{webhooks}:refused"
 WEBHOOKS_REFUSED_TIMES = "{webhooks}:refused:times"
 """Hash: how often, for each of those reasons."""
 
+BY_NUMBERS = "calls:between:"
+"""What the names of all `by_numbers` begin with."""
+
 EVENTS_MAXLEN = 20_000
+EVENTS_KEPT_S = 7 * 24 * 3600
+"""Entries on EVENTS are deleted this long after they were written, once ai-jobs has read them."""
 WAITING_MAXLEN = 20_000
 MEDIA_IN_MAXLEN = 3_000
 """Entries of one call's inbound stream: one a 20 ms tick, so a minute."""
 COMMANDS_MAXLEN = 5_000
 TRANSCRIPT_MAXLEN = 10_000
 RECENT_MAX = 2_000
+BY_NUMBERS_MAX = 200
+"""Live calls between two numbers that are known; of more, the newest."""
 
 CALL_TTL_S = 24 * 3600
 """Every key of a call disappears this long after it was last touched."""
@@ -98,8 +105,8 @@ def delivery(digest: str) -> str:
 
 
 def by_numbers(from_number: str, to_number: str) -> str:
-    """String: the id of the latest live call between two numbers."""
-    return f"calls:numbers:{from_number}:{to_number}"
+    """Sorted set: ids of the live calls between two numbers, by the time (epoch s) of their first event."""
+    return f"{BY_NUMBERS}{from_number}:{to_number}"
 
 
 def service(kind: str, service_id: str) -> str:

@@ -47,7 +47,7 @@ class BotSays:
     """A sentence that the bot is going to say. `segment` names its audio; nothing says yet that it was heard.
 
     `reply_to` is the caller's turn that it answers (0: the greeting or a prompt of the bot's own). A `protected` one
-    can't be interrupted.
+    can't be interrupted. `by_operator`: an operator had it said.
     """
 
     at: float
@@ -55,6 +55,7 @@ class BotSays:
     text: str
     reply_to: int = 0
     protected: bool = False
+    by_operator: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,9 @@ class TurnTimed:
 @dataclass(frozen=True, slots=True)
 class Acted:
     """Something done on the line: `planned` until what the bot says first was heard, `asked` before it is sent to the
-    streamer, `done` when the streamer did it, `refused` when it can't be done, `dropped` when the caller interrupted
-    the announcement. `tool_call_id` names the tool call that wanted it, if one did."""
+    streamer, `done` when the streamer did it, `refused` when it can't be done, `dropped` when it is not done after all:
+    the caller interrupted the announcement. Several that are planned are done in that order. `tool_call_id` names the
+    tool call that wanted it, if one did, and `say` is what it wants said right before."""
 
     at: float
     action_id: str
@@ -107,6 +109,7 @@ class Acted:
     argument: str
     state: Literal["planned", "asked", "done", "refused", "dropped"]
     tool_call_id: str = ""
+    say: str = ""
 
 
 ToolState = Literal["asked", "done", "failed"]
@@ -114,8 +117,8 @@ ToolState = Literal["asked", "done", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class ToolUsed:
-    """A tool that the language model called: `asked` before it runs, `done` with its `result`, `failed` with another
-    one when what it was said to do turned out to be impossible.
+    """A tool that the language model called: `asked` before it runs, `done` with its `result`, `failed` with what went
+    wrong; also after `done`, when what it was said to do turned out to be impossible, or was interrupted.
 
     `arguments` is JSON as the model wrote it. One that was asked for and is not done may have had its
     effect, or not.

@@ -47,7 +47,9 @@ class Actions:
         while True:
             try:
                 # A lost reply may have been to our own mark: then "done already" was said of ourselves.
-                return await sessions.mark_done(self._broker, action.call_id, action.action_id) or asked_before
+                hangs_up = isinstance(action, bus.Hangup)
+                first = await sessions.mark_done(self._broker, action.call_id, action.action_id, hangs_up=hangs_up)
+                return first or asked_before
             except BusUnavailable:
                 asked_before = True
                 await asyncio.sleep(RETRY_S)

@@ -63,13 +63,16 @@ class Bot:
         self._latest = old._latest
         self._commanded = old._commanded
         self._actions = old._actions
-        self._fallback.begun = old._fallback.begun
+        self._fallback.succeed(old._fallback)
 
     def forget_workers(self) -> None:
-        """Redis lost the call, and its epochs with it: whoever claims it now counts from 1, and may speak at once."""
+        """Redis lost the call: whoever claims it now holds another conversation, whose epochs, segments and actions
+        are not to be taken for those of the lost one."""
         self._epoch = 0
         self._latest = (0, 0)
         self._commanded = False
+        self._actions = Actions(self._context.broker)
+        self._speech.forget()
 
     async def begin(self, epoch: int) -> None:
         """The call's hash was read: `epoch` is the fence."""
@@ -148,11 +151,15 @@ class Bot:
         )
 
     def fall_back(self, call_id: str | None, why: str) -> None:
-        """Do what is configured for a caller whom no worker serves; once a call."""
-        if not self._fallback.begun:
+        """Do what is configured for a caller whom no worker serves, unless it is being done."""
+        if self._fallback.begin():
             self._context.counters.fallbacks += 1
             log.error("falling back", call_id=call_id, why=why)
-            self._fallback.begin()
+
+    @property
+    def falling_back(self) -> bool:
+        """The caller waits for a human, or hears why there is none."""
+        return self._fallback.under_way
 
     def _check_claimed(self, call_id: Callable[[], str | None]) -> None:
         if not self._commanded:

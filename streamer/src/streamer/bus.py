@@ -44,6 +44,7 @@ class Outbox:
         self._counters = counters
         self._observe_seconds = observe_seconds
         self._dirty: dict[Feed, None] = {}
+        self._being_written: dict[Feed, None] = {}
         self._barriers: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
         self._refused = ""
@@ -58,6 +59,7 @@ class Outbox:
     def discard(self, feed: Feed) -> None:
         """Give up what this feed holds."""
         self._dirty.pop(feed, None)
+        self._being_written.pop(feed, None)
 
     async def flushed(self) -> None:
         """Wait until all that the feeds hold now is written."""
@@ -81,10 +83,10 @@ class Outbox:
             await self._write()
 
     async def _write(self) -> None:
-        dirty, self._dirty = self._dirty, {}
+        self._being_written, self._dirty = self._dirty, {}
         barriers, self._barriers = self._barriers, []
-        batch = [(feed, feed.take()) for feed in dirty]
-        for feed in dirty:
+        batch = [(feed, feed.take()) for feed in self._being_written]
+        for feed in self._being_written:
             if feed.dropped_frames:
                 self._counters.audio_frames_dropped += feed.dropped_frames
                 feed.dropped_frames = 0
@@ -93,9 +95,10 @@ class Outbox:
                 await self._send(batch)
         except BusUnavailable as error:
             for feed, entries in batch:
-                feed.put_back(entries)
-                self._dirty[feed] = None
-            self._barriers = barriers + self._barriers
+                if feed in self._being_written:
+                    feed.put_back(entries)
+                    self._dirty[feed] = None
+            self._barriers = [barrier for barrier in barriers if not barrier.done()] + self._barriers
             self._wake.set()
             if self.available:
                 self.available = False

@@ -11,7 +11,7 @@ from streamer.context import Context
 from streamer.dtmf import Tone, ToneDetector
 from streamer.feed import Feed
 from streamer.inbound import Audio, Dtmf, Event, InboundDecoder
-from streamer.presses import Presses
+from streamer.presses import Presses, Ration
 from streamer.recording import Recorder
 
 
@@ -46,6 +46,7 @@ class Caller:
         self._decoder = InboundDecoder(sample_rate, channels)
         self._tones = ToneDetector(sample_rate)
         self._presses = Presses()
+        self._ration = Ration()
         self._position_ms = 0
 
     def on_binary(self, data: bytes) -> None:
@@ -55,9 +56,11 @@ class Caller:
         else:
             self._receive(self._decoder.receive_binary(data))
 
-    def on_text(self, text: str) -> None:
-        """A text message arrived."""
-        self._receive(self._decoder.receive_text(text))
+    def on_text(self, text: str) -> int:
+        """A text message arrived. Returns how many things it told."""
+        events = self._decoder.receive_text(text)
+        self._receive(events)
+        return len(events)
 
     def flush(self) -> None:
         """No more will come: what was held back counts."""
@@ -99,9 +102,15 @@ class Caller:
         if tone.digit is None:
             self._presses.still_heard(now)
         elif self._presses.heard(tone.digit, now):
-            self._tell(media.Dtmf(round(now, 3), tone.digit))
+            self._take_press(tone.digit, now)
 
     def _receive_signalled(self, key: Dtmf) -> None:
         now = self._loop.time() + self._epoch_offset
         if self._presses.signalled(key.digit, now):
-            self._tell(media.Dtmf(round(now, 3), key.digit))
+            self._take_press(key.digit, now)
+
+    def _take_press(self, digit: str, now: float) -> None:
+        if self._ration.allows(now):
+            self._tell(media.Dtmf(round(now, 3), digit))
+        else:
+            self._counters.presses_dropped += 1

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 
-from callbus import keys, registry
+from callbus import keys, registry, sessions
 from callbus.errors import BusUnavailable
 from streamer.context import Context
 from streamer.session import MediaSession
 
 LOOK_EVERY_S = 1.0
 RENEW_EVERY_S = 60.0
-OVER = (b"bot_ended", b"caller_left")
-"""Outcomes after which nobody will speak to the caller: who came back in the moment of the call's end is let go."""
 
 
 class Caretaker:
@@ -32,10 +30,13 @@ class Caretaker:
                 if calls:
                     await self._look(calls)
                     await self._renew(calls)
+                if knocked := self._context.over.untold():
+                    await sessions.knocked(self._context.broker, knocked)
             except BusUnavailable:
                 pass  # Nobody can serve a call without Redis: what follows holds.
             for session in calls.values():
-                if time.time() - session.bot.served_at > self._context.settings.fallback_lost_after_s:
+                lost_after_s = self._context.settings.fallback_lost_after_s
+                if session.state == "live" and time.time() - session.bot.served_at > lost_after_s:
                     session.bot.fall_back(session.call_id, "no living worker")
 
     async def _look(self, calls: dict[str, MediaSession]) -> None:
@@ -44,12 +45,15 @@ class Caretaker:
         rows = await broker.burst([("HMGET", keys.call(name), "conversation", "worker", "outcome") for name in calls])
         now = time.time()
         for session, row in zip(calls.values(), rows, strict=True):
+            if session.state != "live":
+                continue
             match row:
                 case [b"finished", _, outcome]:
                     session.conversation_finished()
                     if outcome == b"failed":
                         session.bot.fall_back(session.call_id, "the conversation failed")
-                    elif outcome in OVER:
+                    elif outcome is not None and outcome.decode() in sessions.OVER:
+                        # Who came back in the moment of the call's end is let go.
                         session.end("over")
                     session.bot.served_at = now
                 case [b"active", worker, _] if worker in workers:

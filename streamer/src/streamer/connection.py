@@ -231,7 +231,7 @@ class MediaConnection(asyncio.Protocol):
                 self._fragments = [bytes(frame.data)]
                 self._fragments_are_text = frame.opcode is Opcode.TEXT
             case Opcode.TEXT:
-                session.caller.on_text(bytes(frame.data).decode(errors="replace"))
+                self._on_text(session, bytes(frame.data))
             case Opcode.CONT:
                 # Empty ones count for nothing in the message's size, and could go on for ever.
                 if frame.data:
@@ -239,11 +239,14 @@ class MediaConnection(asyncio.Protocol):
                 if frame.fin:
                     message, self._fragments = b"".join(self._fragments), []
                     if self._fragments_are_text:
-                        session.caller.on_text(message.decode(errors="replace"))
+                        self._on_text(session, message)
                     else:
                         session.caller.on_binary(message)
             case Opcode.CLOSE if self._ws.close_rcvd is not None:
                 session.on_closed(self._ws.close_rcvd.code)
+
+    def _on_text(self, session: MediaSession, message: bytes) -> None:
+        self._pace.spend_told(session.caller.on_text(message.decode(errors="replace")))
 
     def _on_request(self, request: Request) -> None:
         path = request.path.partition("?")[0]
@@ -252,10 +255,10 @@ class MediaConnection(asyncio.Protocol):
             self._answer(page() if request.method == "GET" else plain(405, "expected GET"))
             return
         verdict = self._server.gate.judge(request.path, _authorization(request), now=time.time())
-        if isinstance(verdict, Admission) and (reason := self._server.refuses(verdict)):
-            verdict = Refusal(503, reason)
+        if isinstance(verdict, Admission):
+            verdict = self._server.refuses(verdict) or verdict
         if isinstance(verdict, Refusal):
-            self._server.note_refusal(verdict)
+            self._server.context.refusals.note(verdict.status, verdict.text)
             self._answer(plain(verdict.status, verdict.text))
             return
         response = self._ws.accept(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,11 @@ import structlog
 from callbus.broker import Broker
 from callbus.busclock import BusClock
 from streamer.bus import Outbox
+from streamer.endings import Endings
 from streamer.metrics import Counters
+from streamer.over import Over
 from streamer.recording import Disk
+from streamer.refusals import Refusals
 from streamer.settings import StreamerSettings
 
 if TYPE_CHECKING:
@@ -36,9 +40,11 @@ class Tasks:
         return task
 
     async def finish(self, grace_s: float) -> None:
-        """Wait for all of them; cancel those that take longer."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=grace_s)
+        """Wait for all of them, and for those that they begin; cancel those that take longer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                while self._running:
+                    await asyncio.wait(self._running)
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -67,9 +73,16 @@ class Context:
     """Those whose call is known."""
     empty: asyncio.Event = field(default_factory=asyncio.Event)
     """There is no session."""
+    endings: Endings = field(init=False)
+    refusals: Refusals = field(init=False)
+    over: Over = field(default_factory=Over)
 
     def __post_init__(self) -> None:
+        self.refusals = Refusals(self.counters)
         self.empty.set()
+        self.endings = Endings(
+            self.broker, self.outbox, self.streamer_id, self.counters, lambda work: self.tasks.spawn(work, lambda: None)
+        )
 
     def arrived(self, session: MediaSession) -> None:
         """A session begins."""

@@ -61,7 +61,7 @@ class Feed:
         self.lost = False
         """The stream was gone when entries were to be written: the conversation is over, or Redis lost its data."""
         self.muted = False
-        """Nobody reads this stream any more: it gets no audio, and what else there is to tell is not written."""
+        """Nobody reads this stream any more: it gets no audio, and takes no events."""
 
     def open(self, call_id: str) -> None:
         """Say whose stream it is; only then may it be marked for writing."""
@@ -92,9 +92,14 @@ class Feed:
         return at >= self._hold_until
 
     def event(self, event: media.MediaEvent) -> None:
-        """Anything but audio."""
+        """Anything but audio. Beyond 500 of them the oldest is dropped: nobody has read this call for so long that what
+        became of its playback is history."""
+        if self.muted:
+            return
         self._entries.append(media.encode(event))
         self._events += 1
+        if self._events > MOST_EVENTS:
+            self._drop_oldest_event()
 
     def take(self) -> list[Entry]:
         """What is to be written now. Hand it back with `put_back` if that fails."""
@@ -109,12 +114,8 @@ class Feed:
         self._events = sum(isinstance(entry, dict) for entry in self._entries)
         while self._frames > MOST_FRAMES:
             self._drop_oldest()
-        if self._events > MOST_EVENTS:
-            # Nobody has read this call for so long that its playback is history.
-            surplus = self._events - MOST_EVENTS
-            for entry in [entry for entry in self._entries if isinstance(entry, dict)][:surplus]:
-                self._entries.remove(entry)
-            self._events = MOST_EVENTS
+        while self._events > MOST_EVENTS:
+            self._drop_oldest_event()
 
     def commands(self, entries: list[Entry]) -> list[tuple[Any, ...] | bytes]:
         """The entries as XADDs, which don't bring a stream back that is gone."""
@@ -139,3 +140,7 @@ class Feed:
                 break
         self._frames -= 1
         self.dropped_frames += 1
+
+    def _drop_oldest_event(self) -> None:
+        del self._entries[next(index for index, entry in enumerate(self._entries) if isinstance(entry, dict))]
+        self._events -= 1

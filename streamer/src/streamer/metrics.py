@@ -22,9 +22,11 @@ class Counters:
     sessions_resumed: int = 0
     sessions_dropped: int = 0
     sessions_ended: int = 0
+    endings_untold: int = 0
     frames_in: int = 0
     audio_frames_dropped: int = 0
     messages_unreadable: int = 0
+    presses_dropped: int = 0
     rtp_concealed: int = 0
     rtp_dropped: int = 0
     rtp_resyncs: int = 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 AUDIO_BYTES = 320
 """20 ms at 8000 Hz: so many bytes cost as much as one frame more."""
+TOLD_A_FRAME = 8
+"""A text message of few bytes may tell much: so many keys cost as much as one frame more."""
 COST_PER_S = 2000.0
 """Ten times what a call with frames of 10 ms at 8000 Hz costs, four times one at 16000 Hz in stereo."""
 COST_MAX = 2000.0
@@ -29,6 +31,10 @@ class Pace:
     def spend(self, frames: int, size: int) -> None:
         """So many frames, of `size` bytes in all, were read."""
         self._left -= frames + size / AUDIO_BYTES
+
+    def spend_told(self, things: int) -> None:
+        """A text message, whose frame is paid for, told so many things: keys, most often."""
+        self._left -= things / TOLD_A_FRAME
 
     @property
     def wait_s(self) -> float:

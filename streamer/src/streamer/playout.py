@@ -85,7 +85,8 @@ class PlayoutClock:
         if segment in self._refused:
             self.late_chunks += 1
             return False
-        item = next((item for item in self._segments() if item.name == segment and not item.closed), None)
+        open_ones = (item for item in self._segments() if not (item.closed or item.dropped))
+        item = next((item for item in open_ones if item.name == segment), None)
         if item is None:
             item = Segment(segment, now)
             self._items.append(item)
@@ -113,7 +114,8 @@ class PlayoutClock:
             heard = int((now - piece.start) * self._bytes_per_s) - piece.offset
             segment.heard += min(length, max(0, heard - heard % SAMPLE_BYTES))
         for segment in self._segments():
-            self._refuse(segment.name)
+            if not segment.dropped:
+                self._refuse(segment.name)
             self._report(now, "cut", segment)
         if self._sent:
             self._quiet_since = now
@@ -128,15 +130,21 @@ class PlayoutClock:
         """Drop what has not been sent; what has, plays on. Always answered by one `idle`."""
         self._advance(now)
         for segment in self._segments():
-            segment.dropped = not segment.closed or bool(segment.pending)
+            if segment.dropped or (segment.closed and not segment.pending):
+                continue
+            segment.dropped = True
             segment.pending.clear()
-            if segment.dropped:
-                self._refuse(segment.name)
+            self._refuse(segment.name)
         self._items = deque(self._segments())
         if self._idle:
             self._go_idle(now)
         else:
             self._settle(now)
+
+    def forget(self, now: float) -> None:
+        """`take_over`, and whoever speaks next may use the names of segments that were cut or given up."""
+        self.take_over(now)
+        self._refused.clear()
 
     def poll(self, now: float) -> tuple[list[Output], list[Playback]]:
         """What to send now, in order, and what has become of the speech up to now."""

@@ -11,6 +11,7 @@ from streamer.connection import MediaConnection
 from streamer.context import Context
 from streamer.gate import Admission, Gate, Refusal
 from streamer.pages import Page
+from streamer.refusals import CALL_IS_OVER
 
 SWEEP_EVERY_S = 1.0
 HANDSHAKES_MAX = 512
@@ -32,8 +33,6 @@ class MediaServer:
         self.handshakes: dict[MediaConnection, None] = {}
         """Those without a session yet, the oldest first."""
         self._server: asyncio.Server | None = None
-        self._refused_since = 0
-        self._refusal_told_at = -SWEEP_EVERY_S
 
     async def listen(self) -> int:
         """Open the port, and tell which. Raises OSError."""
@@ -53,28 +52,21 @@ class MediaServer:
         if self._server is not None:
             await self._server.wait_closed()
 
-    def refuses(self, admission: Admission) -> str | None:
-        """Why there is no place for this call now; None if there is. A call that is ours may always come back."""
-        if admission.call_id is not None and admission.call_id in self.context.by_call:
-            return None
-        if self.draining:
-            return "this streamer is about to stop"
-        if len(self.context.sessions) >= self.context.settings.streamer_max_calls:
-            return "this streamer is full"
-        return None
+    def refuses(self, admission: Admission) -> Refusal | None:
+        """Why this call can't come in now; None if it can. One that is ours may always come back.
 
-    def note_refusal(self, refusal: Refusal) -> None:
-        """Count it, and log it: once a second at most, for who knocks ten thousand times must not write a line each."""
-        self.context.counters.connections_refused += 1
-        self._refused_since += 1
-        now = asyncio.get_running_loop().time()
-        if now - self._refusal_told_at < SWEEP_EVERY_S:
-            return
-        # Neither path nor query: they may hold the token.
-        log.warning(
-            "a connection was refused", status=refusal.status, reason=refusal.text, refused_since=self._refused_since
-        )
-        self._refusal_told_at, self._refused_since = now, 0
+        To a media server a 403 is final: who reconnects after every close stays away then.
+        """
+        call_id, context = admission.call_id, self.context
+        if call_id is not None and call_id in context.by_call:
+            return None
+        if call_id is not None and context.over.knock(call_id, asyncio.get_running_loop().time()):
+            return Refusal(403, CALL_IS_OVER)
+        if self.draining:
+            return Refusal(503, "this streamer is about to stop")
+        if len(context.sessions) >= context.settings.streamer_max_calls:
+            return Refusal(503, "this streamer is full")
+        return None
 
     def arrived(self, connection: MediaConnection) -> None:
         """A connection was made; what it wants is not known yet."""

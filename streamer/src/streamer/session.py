@@ -18,15 +18,20 @@ from streamer import joining
 from streamer.bot import Bot
 from streamer.caller import Caller
 from streamer.context import Context
+from streamer.endings import Ending, settled
 from streamer.feed import Feed
 from streamer.inbound import CallEnd, Event, Unreadable
 from streamer.recording import Recorder
+from streamer.refusals import CALL_IS_OVER
 from streamer.signalling import Signalling
 from streamer.speech import Speech
 
 ORDERLY_CLOSE = (1000, 1001, 1005)
 """Close codes by which a media server says that the call is over. Any other end is a drop: it may come back."""
-FINISH_TIMEOUT_S = 60.0
+SETTLE_S = 10.0
+"""What a session has begun with its call comes to its end by itself in this time, unless Redis is away."""
+STAY_OUT_S = 1.0
+"""Who comes back to a call that is over is sent away after so long: some come back at once after every close."""
 
 State = Literal["joining", "live", "away", "over"]
 
@@ -58,7 +63,11 @@ class MediaSession:
         # One offset for the whole session: its times must not jump when the wall clock is set.
         self._epoch_offset = time.time() - self._loop.time()
         self._signalling = Signalling(
-            context.broker, call_id=call_id, send_text=connection.send_text, spawn=self._spawn
+            context.broker,
+            call_id=call_id,
+            send_text=connection.send_text,
+            spawn=self._spawn,
+            wanted=lambda: self.state != "over",
         )
         self._away_timer: asyncio.TimerHandle | None = None
         started = self.now()
@@ -104,6 +113,9 @@ class MediaSession:
         context.counters.sessions_started += 1
         self._log = structlog.get_logger().bind(session=self.id, call_id=call_id)
         self._join_task = self._spawn(self._join())
+        self._drop_task: asyncio.Task[None] | None = None
+        self._succeeds = False
+        """It took its call over from another session of this streamer, which Redis may still know as the call's."""
 
     @property
     def call_id(self) -> str | None:
@@ -131,7 +143,7 @@ class MediaSession:
         if code in ORDERLY_CLOSE or self.call_id is None:
             self.end("closed")
         else:
-            self._drop(code)
+            self._drop(self.call_id, code)
 
     def _receive_other(self, event: Event) -> None:
         if isinstance(event, Unreadable):
@@ -157,7 +169,7 @@ class MediaSession:
 
     def _tell(self, event: media.MediaEvent) -> None:
         self.feed.event(event)
-        if self.state in ("live", "away") and not self.feed.muted:
+        if self.state in ("live", "away") and self.feed.is_open and not self.feed.muted:
             self._context.outbox.mark(self.feed)
 
     # Joining and leaving the call
@@ -171,6 +183,7 @@ class MediaSession:
         old = context.by_call.get(call_id)
         context.by_call[call_id] = self
         if old is not None:
+            self._succeeds = True
             self.bot.succeed(old.bot)
             old.supersede(tell=True)
             await context.outbox.flushed()
@@ -179,14 +192,22 @@ class MediaSession:
 
     async def _enter(self, call_id: str) -> None:
         context = self._context
-        self.feed.open(call_id)
         entered = await joining.enter(
-            context.broker, call_id, streamer=context.streamer_id, session=self.id, sample_rate=self._rate
+            context.broker,
+            call_id,
+            streamer=context.streamer_id,
+            session=self.id,
+            sample_rate=self._rate,
+            wanted=lambda: self.state != "over" or self._succeeds,
         )
-        if entered.outcome == "over":
-            self._log.info("the conversation of this call ended moments ago")
-            self._leave()
-            self._connection.close(1000)
+        if entered is None:
+            return
+        if entered.outcome not in ("new", "resumed"):
+            await self._stay_out(call_id, entered)
+            return
+        context.over.discard(call_id)
+        self.feed.open(call_id)
+        if self.state == "over":
             return
         if entered.record is not None:
             self._recorder.decide(entered.record, call_id, self.now())
@@ -200,9 +221,26 @@ class MediaSession:
         await self.bot.begin(entered.epoch)
         await self._announce("connected", resumed=resumed, sample_rate=self._rate)
 
+    async def _stay_out(self, call_id: str, entered: joining.Entered) -> None:
+        """There is no conversation to join. After one that failed, the caller still waits for somebody."""
+        self.conversation_finished()
+        if entered.outcome == "failed" and self.state == "joining":
+            self.bot.fall_back(call_id, "the conversation failed")
+            if self.bot.falling_back:
+                self.state = "live"
+                return
+        if entered.outcome == "over for good":
+            self._context.over.add(call_id, self._loop.time())
+        self._context.refusals.note(1000, CALL_IS_OVER)
+        self._leave()
+        self._loop.call_later(STAY_OUT_S, self._connection.close, 1000)
+        if self._succeeds and entered.held_by:
+            # The session that this one has sent away has not told its end.
+            await self._context.endings.tell(Ending(call_id, entered.held_by, "over"), self.feed)
+
     def enter_again(self) -> None:
         """Redis doesn't know this call any more: it lost its data. Begin anew."""
-        if self.call_id is not None and self._join_task.done() and not self.feed.muted:
+        if self.call_id is not None and self.state == "live" and self._join_task.done() and not self.feed.muted:
             self._log.warning("Redis has lost this call; entering it anew")
             self.bot.forget_workers()
             self._join_task = self._spawn(self._enter(self.call_id))
@@ -219,21 +257,22 @@ class MediaSession:
         self._connection.close(1000)
         self._join_task.cancel()
 
-    def _drop(self, code: int) -> None:
+    def _drop(self, call_id: str, code: int) -> None:
         self.state = "away"
         self._stop()
         self.bot.away = True
         self._context.counters.sessions_dropped += 1
         self._log.info("media dropped; it may come back", code=code)
         self._away_timer = self._loop.call_later(keys.RECONNECT_WINDOW_S, self.end, "lost")
-        self._spawn(self._note_drop())
+        self._drop_task = self._spawn(self._note_drop(call_id))
 
-    async def _note_drop(self) -> None:
+    async def _note_drop(self, call_id: str) -> None:
+        async def note() -> bool:
+            return self.state == "away" and await sessions.away(self._context.broker, call_id, session=self.id)
+
         await asyncio.wait([self._join_task])
-        if self.state == "away" and self.call_id:
-            away = partial(sessions.away, self._context.broker, self.call_id, session=self.id)
-            if await until_available(away):
-                await self._announce("dropped")
+        if await until_available(note):
+            await self._announce("dropped")
 
     def end(self, reason: str) -> None:
         """The call's media is over for good. `reason`: closed, call_end, hangup, over, lost or drained."""
@@ -246,24 +285,10 @@ class MediaSession:
         self._spawn(self._finish(reason))
 
     async def _finish(self, reason: str) -> None:
-        context = self._context
-        try:
-            async with asyncio.timeout(FINISH_TIMEOUT_S):
-                await asyncio.wait([self._join_task])
-                if self.call_id is None or not self.feed.is_open:
-                    return
-                if not self.feed.muted:
-                    context.outbox.mark(self.feed)
-                    await context.outbox.flushed()
-                end = partial(sessions.end, context.broker, self.call_id, session=self.id, reason=reason)
-                if await until_available(end):
-                    context.counters.sessions_ended += 1
-                    self._log.info("media ended", reason=reason)
-                    await self._announce("ended", reason=reason)
-        except TimeoutError:
-            self._log.error("the end of this call's media could not be told: Redis is away", reason=reason)
-        finally:
-            context.outbox.discard(self.feed)
+        # Only a session that is its call's in Redis can end it.
+        await settled(self._join_task, self._drop_task, within_s=None if self._succeeds else SETTLE_S)
+        if self.call_id is not None:
+            await self._context.endings.tell(Ending(self.call_id, self.id, reason), self.feed)
 
     def _leave(self) -> None:
         """Out of the streamer's books."""

@@ -80,6 +80,11 @@ class Speech:
         self._clock.take_over(self._now())
         self._poll()
 
+    def forget(self) -> None:
+        """Drop what has not been sent, and know no segment by its name any more."""
+        self._clock.forget(self._now())
+        self._poll()
+
     def close(self) -> None:
         """The connection is gone: what plays is cut, and tell so."""
         now = self._now()

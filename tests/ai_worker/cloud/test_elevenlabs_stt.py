@@ -86,6 +86,13 @@ async def test_no_words_are_an_empty_transcript(
     assert await heard(stt) == ""
 
 
+async def test_half_a_character_in_the_words_is_left_out(
+    elevenlabs_server: FakeElevenLabs, stt: ElevenLabsTranscription
+) -> None:
+    elevenlabs_server.scribe.hear = lambda pcm, language: "Yes \ud83d please"
+    assert await heard(stt) == "Yes  please"
+
+
 async def test_one_warm_connection_serves_every_utterance(
     elevenlabs_server: FakeElevenLabs, stt: ElevenLabsTranscription
 ) -> None:

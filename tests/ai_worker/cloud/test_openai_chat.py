@@ -45,6 +45,27 @@ async def test_the_answer_comes_in_pieces_and_whole(openai_server: FakeOpenAI, c
     }
 
 
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        (["Great \ud83d", "\ude00 that works."], "Great \N{GRINNING FACE} that works."),
+        (["Great \ud83d", " that works."], "Great  that works."),
+        (["Great \ude00 that works."], "Great  that works."),
+        (["Great \ud83d"], "Great "),
+    ],
+    ids=["cut in two", "the first half alone", "the second half alone", "at the end"],
+)
+async def test_an_emoji_cut_in_two_is_whole_or_left_out(
+    openai_server: FakeOpenAI, chat: OpenAiChat, parts: list[str], text: str
+) -> None:
+    openai_server.answer = lambda messages: [*parts, ToolRequest("weather", '{"place": "abc\ud83d\ude00\ud83d"}')]
+
+    written, (call,) = await collect(chat, tools=[WEATHER])
+
+    assert written == text
+    assert call.arguments == '{"place": "abc\N{GRINNING FACE}"}'
+
+
 async def test_sampling_parameters_go_out_when_given(openai_server: FakeOpenAI) -> None:
     chat = OpenAiChat(
         api_key=openai_server.api_key,
@@ -114,6 +135,19 @@ async def test_two_tool_calls_stay_apart(openai_server: FakeOpenAI, chat: OpenAi
 
     assert [(call.name, call.arguments) for call in calls] == [("weather", '{"place": "Nice"}'), ("hang_up", "{}")]
     assert calls[0].id != calls[1].id
+
+
+async def test_calls_without_index_and_id_stay_apart_and_have_ids_like_no_others(
+    openai_server: FakeOpenAI, chat: OpenAiChat
+) -> None:
+    openai_server.whole_calls = True
+    openai_server.answer = lambda messages: [ToolRequest("weather", '{"place": "Nice"}'), ToolRequest("hang_up", "")]
+
+    _, first = await collect(chat, tools=[WEATHER])
+    _, second = await collect(chat, tools=[WEATHER])
+
+    assert [(call.name, call.arguments) for call in first] == [("weather", '{"place": "Nice"}'), ("hang_up", "{}")]
+    assert len({call.id for call in (*first, *second)}) == 4
 
 
 async def test_the_result_of_a_tool_goes_back(openai_server: FakeOpenAI, chat: OpenAiChat) -> None:

@@ -44,6 +44,11 @@ async def failure_of(server: FakeOpenAI, *faults: Fault, **settings: object) -> 
     return failure.value
 
 
+async def test_half_a_character_in_the_words_is_left_out(openai_server: FakeOpenAI) -> None:
+    openai_server.hear = lambda wav, language: "Yes \ud83d\ude00 please \ud83d"
+    assert await heard(transcriber(openai_server)) == "Yes \N{GRINNING FACE} please"
+
+
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("sample_rate", [8000, 16000])
 async def test_the_audio_arrives_as_it_was_said(openai_server: FakeOpenAI, model: str, sample_rate: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from ai_worker.conversation import actions as act
@@ -17,6 +19,12 @@ QUESTION = "When do you open?"
 def library(*, latency: Latency | None = None, guesses: int = 3) -> World:
     persona = Persona(GREETING, instructions="You are a library.")
     return World(persona, TurnTaking(guesses=guesses), latency or Latency(), answers=lambda _: Answer(LONG))
+
+
+def echo(world: World, words: str) -> None:
+    """The line sends back the last two of these words, when they have been heard."""
+    world.until_heard(words)
+    world.caller.say(" ".join(words.split()[-2:]), seconds=0.4)
 
 
 def heard_after(world: World) -> float:
@@ -54,10 +62,8 @@ def test_the_bots_echo_stops_it_twice_at_most_and_is_never_answered(partial: flo
     world = library(latency=Latency(partial=partial)).until_turn()
     world.caller.say(QUESTION)
     world.until_heard("You can")
-    # The line sends back what the bot says, a little later.
-    for words in ("for three weeks", "renew it twice.", "yours for one week"):
-        world.until_heard(words)
-        world.caller.say(words, seconds=0.8)
+    for words in ("keep a book", "and renew it", "yours for one week"):
+        echo(world, words)
     world.until_heard("I am afraid.")
     assert world.caller_said == [QUESTION]
     assert breaks(world) <= 2
@@ -145,3 +151,56 @@ def test_a_question_back_is_no_echo() -> None:
     world.until_heard("for three weeks,")
     world.caller.say("Three weeks?")
     world.until(lambda: len(world.caller_said) == 2)
+
+
+def options(greeting: str, **more: Any) -> World:
+    return World(Persona(greeting, instructions="You are a library."), answers=lambda _: Answer("Very well."), **more)
+
+
+@pytest.mark.parametrize("partial", [None, 0.1])
+@pytest.mark.parametrize("answer", ["Tuesday.", "Monday.", "On Tuesday."])
+def test_an_option_that_the_bot_names_is_an_answer_also_over_its_last_words(answer: str, partial: float | None) -> None:
+    world = options("Hello, would you like to come on Monday or on Tuesday?", latency=Latency(partial=partial))
+    world.until_heard("on Monday or")
+    world.caller.say(answer, seconds=0.5)
+    world.until_heard("Very well.", limit=20.0)
+    assert world.caller_said == [answer]
+
+
+def test_an_option_is_an_answer_also_when_its_last_syllable_meets_the_bots() -> None:
+    world = options("Hello, would you like Monday or Tuesday?")
+    world.until_heard("Monday or")
+    world.caller.say("Tuesday.", after=0.3, seconds=0.6)
+    world.until_heard("Very well.", limit=20.0)
+    assert world.caller_said == ["Tuesday."]
+
+
+def test_who_says_what_the_silence_prompt_says_is_there() -> None:
+    world = options("Hello, this is the library.")
+    world.until_heard("I am still here if", limit=60.0)
+    world.caller.say("I am still here.", seconds=1.0)
+    world.until_heard("Very well.", limit=20.0)
+    assert world.finish is None
+
+
+def test_a_line_that_has_echoed_is_not_given_the_benefit_of_the_doubt() -> None:
+    world = library().until_turn()
+    world.caller.say(QUESTION)
+    echo(world, "keep a book")
+    world.until_heard("only, I")
+    world.caller.say("I am afraid.", seconds=0.9)
+    world.run(10.0)
+    assert world.caller_said == [QUESTION]
+    assert [note for note in world.notes if note.startswith("echo")] == ["echo: I am afraid."]
+
+
+@pytest.mark.parametrize("skew", [-3600.0, 5.0])
+def test_an_echo_is_known_by_this_workers_clock(skew: float) -> None:
+    world = World(
+        Persona(GREETING, instructions="You are a library."), skew=skew, answers=lambda _: Answer(LONG)
+    ).until_turn()
+    world.caller.say(QUESTION)
+    echo(world, "keep a book")
+    world.until_heard("I am afraid.")
+    assert breaks(world) == 1
+    assert world.caller_said == [QUESTION]

@@ -159,18 +159,17 @@ def test_the_call_ends_while_a_guess_waits() -> None:
     assert isinstance(world.actions[-1][1], act.Finish)
 
 
-def test_words_that_are_known_before_the_caller_has_stopped_are_guessed_at_when_he_has() -> None:
-    asked = {}
-    for partial in (None, 0.1):
-        # Whether "on Sunday" is all is open, and the final words come late.
-        world = library(latency=Latency(stt=0.5, partial=partial)).until_turn()
-        world.caller.say("On Sunday")
-        world.until(lambda: bool(kinds(world, act.Think)))
-        stopped = max(at for at, action in world.actions if isinstance(action, act.Transcribe))
-        asked[partial] = next(at for at, action in world.actions if isinstance(action, act.Think)) - stopped
-    assert asked[None] == pytest.approx(0.5, abs=0.02)
-    # A tenth of a second after the fifth of one that shows that he has stopped.
-    assert asked[0.1] == pytest.approx(0.1, abs=0.02)
+@pytest.mark.parametrize(("partial", "asked_after"), [(None, 0.5), (0.1, 0.1)])
+def test_words_that_are_known_before_the_caller_has_stopped_are_guessed_at_when_he_has(
+    partial: float | None, asked_after: float
+) -> None:
+    # Whether "on Sunday" is all is open, and the final words come late.
+    world = library(latency=Latency(stt=0.5, partial=partial)).until_turn()
+    world.caller.say("On Sunday")
+    world.until(lambda: bool(kinds(world, act.Think)))
+    stopped = max(at for at, action in world.actions if isinstance(action, act.Transcribe))
+    asked = next(at for at, action in world.actions if isinstance(action, act.Think))
+    assert asked - stopped == pytest.approx(asked_after, abs=0.02)
 
 
 @pytest.mark.parametrize(("figures", "silence"), [("9 2 4 1", 0.9), ("9 2 4", 1.2), ("9 2", 2.2)])

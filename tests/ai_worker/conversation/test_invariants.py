@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, count, repeat
+from itertools import chain, count, pairwise, repeat
 from typing import Literal
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ai_worker.conversation import actions as act
@@ -77,7 +77,10 @@ faults = st.builds(
     Faults,
     speech_to_text=st.lists(st.sampled_from(["ok", "ok", "fails", "stalls"]), max_size=4).map(tuple),
     model=st.lists(st.sampled_from(["well", "well", "fails", "stalls"]), max_size=4).map(tuple),
-    voice=st.lists(st.sampled_from(["ok", "ok", "fails", "breaks", "stalls"]), max_size=5).map(tuple),
+    voice=(
+        st.lists(st.sampled_from(["ok", "ok", "fails", "breaks", "stalls"]), max_size=5)
+        | st.lists(st.sampled_from(["ok", "ok", "breaks"]), max_size=8)
+    ).map(tuple),
     line=st.lists(st.tuples(st.floats(1.0, 40.0), st.floats(0.2, 9.0)), max_size=1).map(tuple),
 )
 
@@ -126,7 +129,7 @@ def hold(
                 world.caller.noise(deed.much * 2.0, after=after, behind=True)
                 continue
             case "presses":
-                world.caller.press("12345678"[: deed.much] + "#" * (deed.much % 2), after=after)
+                world.caller.press("12345678"[: deed.much - 1] + "#" * (deed.much % 2), after=after)
                 continue
             case "hangs up":
                 world.caller.hang_up(after=after)
@@ -232,6 +235,20 @@ def check_actions(world: World, wrong: Faults) -> None:
         assert heard.endswith(last), world.story()
 
 
+def check_a_broken_voice_costs_no_words(world: World, wrong: Faults) -> None:
+    """What is heard of an answer is its beginning, whole: a rest that another voice can say is said."""
+    twice = any(pair == ("breaks", "breaks") for pair in pairwise(wrong.voice))
+    if wrong.line or twice or not {*wrong.voice} <= {"ok", "breaks"}:
+        return
+    heard = {heard.word for heard in world.wire.heard(world.now)}
+    for answer in {word.partition("w")[0] for word in heard if word[0] == "r" and word[1].isdigit()}:
+        words = [f"{answer}w{s}x{word}" for s in range(int(answer[1:]) % 3 + 1) for word in range(5)]
+        flags = [word in heard or f"{word}." in heard for word in words]
+        assert flags == sorted(flags, reverse=True), f"{answer} {world.story()}"
+    if {*wrong.model, *wrong.speech_to_text} <= {"ok", "well"}:
+        assert PERSONA.apology not in world.heard, world.story()
+
+
 def check_timings(world: World) -> None:
     turns = [entry.turn for entry in world.entries if isinstance(entry, transcript.TurnTimed)]
     assert turns == sorted(set(turns)), world.story()
@@ -268,12 +285,14 @@ def check_every_word_of_the_caller_is_understood_once(world: World, wrong: Fault
 
 @settings(max_examples=300, deadline=None, database=None)
 @given(deeds, latencies, st.just(Faults()) | faults, st.booleans())
+@example([Deed("says", 3.0, 4)], Latency(), Faults(voice=("ok", "ok", "breaks")), True)
 def test_every_conversation(caller: list[Deed], latency: Latency, wrong: Faults, interruptible: bool) -> None:
     world = hold(caller, latency, wrong, replace(PERSONA, allow_interruptions=interruptible))
     check_it_ends(world, wrong)
     check_nothing_of_what_was_given_up_is_said(world)
     check_the_context_is_what_was_heard(world)
     check_actions(world, wrong)
+    check_a_broken_voice_costs_no_words(world, wrong)
     check_timings(world)
     check_every_word_of_the_caller_is_understood_once(world, wrong, interruptible=interruptible)
 

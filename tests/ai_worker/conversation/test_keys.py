@@ -36,6 +36,35 @@ def test_keys_are_complete_with_the_hash_key() -> None:
     assert world.caller_said == ["(pressed 123)"]
 
 
+def test_a_hash_alone_is_an_input() -> None:
+    world = library(answers=seen).until_turn()
+    world.caller.press("#")
+    world.until_heard("(pressed #)").until_turn()
+    assert world.caller_said == ["(pressed #)"]
+    assert [entry.digits for entry in world.entries if isinstance(entry, transcript.CallerPressed)] == ["#"]
+    world.run(3.0)
+    world.caller.press("#")
+    world.until(lambda: world.caller_said == ["(pressed #)"] * 2)
+
+
+def test_a_hash_that_comes_after_the_pause_ends_what_was_pressed_before_it() -> None:
+    world = library().until_turn()
+    world.caller.press("12")
+    world.until(lambda: len(world.caller_said) == 1)
+    world.caller.press("#", after=0.5)
+    world.until_heard("your card.").until_turn()
+    assert world.caller_said == ["(pressed 12)"]
+
+
+def test_a_hash_is_kept_for_a_bot_that_may_not_be_interrupted() -> None:
+    world = World(UNINTERRUPTIBLE, answers=lambda _: Answer(LONG))
+    world.until_heard("this is")
+    world.caller.press("#")
+    world.until_heard("your card.")
+    assert world.heard == f"{GREETING} {LONG}"
+    assert world.caller_said == ["(pressed #)"]
+
+
 def test_keys_interrupt_what_the_bot_says() -> None:
     world = library()
     world.until_heard("this is")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from ai_worker.conversation.sentences import split_sentences
-from support.conversation_library import ANNOUNCEMENT, GREETING, LONG, PERSONA, library, script
+from support.conversation_library import ANNOUNCEMENT, GREETING, LONG, library, script
 from support.conversation_line import MS_PER_CHAR
-from support.conversation_world import START, Answer, Latency
+from support.conversation_world import Answer, Latency
 
 
 def test_a_transfer_is_done_only_when_its_announcement_was_heard() -> None:
@@ -75,27 +73,6 @@ def test_what_is_said_over_the_last_word_of_a_farewell_does_not_bring_the_bot_ba
     assert world.finish.outcome in ("bot_ended", "transferred")
 
 
-def test_a_streamer_that_does_not_answer_is_asked_again_and_given_up() -> None:
-    world = library().until_turn()
-    world.caller.say("A human, please.")
-    world.until_heard("colleague")
-    world.streamer.act = lambda action_id, kind, argument: world.streamer.asked.append((world.now, action_id, kind))  # type: ignore[method-assign]
-    world.run()
-    assert len(world.streamer.asked) == 3
-    assert len({action_id for _, action_id, _ in world.streamer.asked}) == 1
-    assert world.finish
-    assert world.finish.outcome == "failed"
-
-
-def test_a_streamer_that_says_nothing_at_all_does_not_keep_the_call_for_ever() -> None:
-    world = library()
-    world.run(0.1)
-    world.streamer.die()
-    world.run()
-    assert world.finish
-    assert world.now < START + 120
-
-
 @pytest.mark.parametrize("seconds", [0.5, 3.0, 9.0])
 @pytest.mark.parametrize("silently", [False, True], ids=["told", "streamer gone"])
 def test_a_lost_connection_is_taken_up_where_it_broke(seconds: float, silently: bool) -> None:
@@ -142,30 +119,6 @@ def test_an_action_asked_for_while_the_connection_is_lost_is_done_once_when_it_i
     assert [kind for _, _, kind, _ in world.streamer.done] == ["transfer"]
     assert world.finish
     assert world.finish.outcome == "transferred"
-
-
-def test_the_caller_hangs_up_in_the_middle_of_a_word() -> None:
-    world = library().until_turn()
-    world.caller.say("Can I borrow a laptop?")
-    world.until_heard("for two hours")
-    world.caller.hang_up()
-    world.run()
-    assert world.finish
-    assert world.finish.outcome == "caller_left"
-    assert world.worker.conversation.next_wake is None
-
-
-@pytest.mark.parametrize("interrupting", [False, True])
-def test_the_longest_call_ends_politely_whatever_the_caller_does(interrupting: bool) -> None:
-    world = library(persona=dataclasses.replace(PERSONA, longest_call_s=60.0))
-    for index in range(40):
-        world.caller.say("And another thing, please.", after=4.0 + index * 5.0)
-        if interrupting:
-            world.caller.press("1#", after=4.1 + index * 2.0)
-    world.run()
-    assert world.heard.endswith("I will hang up now. Goodbye.")
-    assert world.now < START + 70
-    assert [kind for _, _, kind, _ in world.streamer.done] == ["hangup"]
 
 
 def test_digits_are_pressed_after_what_was_said_and_the_call_goes_on() -> None:

@@ -68,6 +68,43 @@ def test_a_line_is_said_after_a_noise_that_it_waited_for() -> None:
     assert world.heard == f"{GREETING} {LINE}"
 
 
+def operators(world: World) -> list[str]:
+    """The sentences that are marked as an operator's."""
+    return [entry.text for entry in world.entries if isinstance(entry, transcript.BotSays) and entry.by_operator]
+
+
+def test_a_line_is_written_down_as_the_operators_and_nothing_else_is() -> None:
+    world = World(answers=long_answers).until_turn()
+    world.operator("say", f"{LINE} Please stay on the line.")
+    world.until_heard("on the line.").until_turn()
+    world.caller.say("When are you open?")
+    world.until_heard("day3")
+    assert operators(world) == [LINE, "Please stay on the line."]
+
+
+def test_a_line_is_the_operators_too_when_it_goes_on_after_a_noise_or_in_another_worker() -> None:
+    world = World().until_turn()
+    world.operator("say", LINE)
+    world.until_heard("One moment,")
+    world.caller.noise(0.6)
+    world.until_heard("for you.").until_turn()
+    assert operators(world) == sentences_after(world, GREETING)
+    assert len(operators(world)) > 1
+
+    world = World().until_turn()
+    world.operator("say", f"{LONG} {LINE}")
+    world.until_heard("day3")
+    world.crash()
+    world.until_heard("for you.").until_turn()
+    assert operators(world) == sentences_after(world, GREETING)
+    assert len(operators(world)) > 2
+
+
+def sentences_after(world: World, greeting: str) -> list[str]:
+    said = [entry.text for entry in world.entries if isinstance(entry, transcript.BotSays)]
+    return [text for text in said if text not in greeting]
+
+
 def test_marks_in_a_line_protect_nothing() -> None:
     world = World().until_turn()
     world.operator("say", f"<<{LINE}>>")

@@ -9,6 +9,9 @@ from ai_worker.conversation.recorded import bare, recorded_words
 MACHINES = [
     "Hi, you've reached Bob. Please leave a message after the tone.",
     "You have reached the voicemail of Jane Miller. Please record your message at the beep.",
+    "You reached the voicemail of Jane Miller.",
+    "I am unable to take your call right now.",
+    "Please leave me a message and someone will call you back.",
     "The person you are calling is not available.",
     "The number you have dialed is currently switched off. Please try again later.",
     "The Verizon wireless customer you're trying to reach is unavailable.",
@@ -39,6 +42,10 @@ MACHINES = [
 PEOPLE = [
     "I'd like to leave a message for the manager.",
     "Could I leave a message?",
+    "I'd like to leave a message and I need someone to call me back.",
+    "Can I leave a short message and someone will call me back?",
+    "Hello, you reached my voicemail yesterday, so I am calling you back.",
+    "I was unable to take your call earlier.",
     "Please leave a message for Bob that I called.",
     "I left you a message yesterday, and nobody called back.",
     "I reached your office yesterday, but nobody was available.",

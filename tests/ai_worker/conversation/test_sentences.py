@@ -26,8 +26,13 @@ WORDS = [
     "wherever",
     "und",
     "é",
+    "図書館です",
+    "www.x.com",
 ]
-ENDS = [" ", " ", " ", " ", ". ", ", ", "? ", "! ", "… ", ".\n", "\n\n", ": ", '." ', "\n- ", " – ", "... "]
+ENDS = [
+    " ", " ", " ", " ", ". ", ", ", "? ", "! ", "… ", ".\n", "\n\n", ": ", '." ', "\n- ", " – ", "... ",
+    "。", "！？", "。」", "、", "。 ",
+]  # fmt: skip
 texts = st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(ENDS)), max_size=90).map(
     lambda pairs: "".join(word + end for word, end in pairs)
 )
@@ -65,6 +70,14 @@ def test_no_text_is_lost_and_any_chunking_gives_the_same(text: str, cuts: list[i
         ("Dr. Smith is here from nine to five. Ask for him.", ["Dr. Smith is here from nine to five.", "Ask for him."]),
         ("It costs 3.50 a page, that is all. Right?", ["It costs 3.50 a page, that is all.", "Right?"]),
         ("**Opening hours**\n- from nine\n- to seven on weekdays", ["Opening hours from nine", "to seven on weekdays"]),
+        (
+            "図書館は九時から七時まで開いております。カードをお持ちください！ほかにご質問は？",
+            ["図書館は九時から七時まで開いております。", "カードをお持ちください！", "ほかにご質問は？"],
+        ),
+        ("「はい、明日は開いております。」と言われました。", ["「はい、明日は開いております。」", "と言われました。"]),
+        ("本当ですか！？はい、もちろん本当です。", ["本当ですか！？はい、もちろん本当です。"]),
+        ("我们早上九点到晚上七点开门。请带上您的借书卡。", ["我们早上九点到晚上七点开门。", "请带上您的借书卡。"]),
+        ("See www.x.com or 3.5 e.g.this one.It goes on", ["See www.x.com or 3.5 e.g.this one.It goes on"]),
         ("", []),
         ("...", []),
     ],
@@ -93,6 +106,13 @@ def test_speech_may_begin_with_a_clause_but_goes_on_with_sentences() -> None:
 )
 def test_a_short_clause_is_enough_to_begin_with_but_not_a_single_short_word(text: str, first: list[str]) -> None:
     assert SentenceSplitter().feed(text)[:1] == first
+
+
+def test_a_sentence_without_a_space_after_it_is_said_before_the_answer_is_whole() -> None:
+    splitter = SentenceSplitter()
+    assert splitter.feed("はい、かしこまりました。") == []
+    assert splitter.feed("少々お待ちください。図") == ["はい、かしこまりました。", "少々お待ちください。"]
+    assert splitter.flush() == ["図"]
 
 
 def test_a_run_on_text_is_cut_between_words() -> None:

@@ -3,87 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TypeVar
 
 from ai_worker.conversation import actions as act
 from ai_worker.conversation import events as ev
-from ai_worker.conversation.history import History
-from ai_worker.conversation.machine import Conversation
-from ai_worker.conversation.persona import Persona, Scripted
+from ai_worker.conversation.persona import Scripted
 from ai_worker.conversation.rebuild import rebuilt_history
-from ai_worker.providers.base import ChatMessage, ToolCall, ToolSpec
+from ai_worker.providers.base import ChatMessage, ToolCall
 from callbus import transcript
-
-A = TypeVar("A", bound=act.Action)
-
-LOOKUP = ToolSpec("lookup", "Look an order up.", {"type": "object", "properties": {}})
-PERSONA = Persona(
-    greeting="Hello, how can I help you?",
-    instructions="Be brief.",
-    tools=(LOOKUP,),
-    fillers={"lookup": "Let me look that up."},
-    fallback_number="33100000000",
-)
-CALL = ToolCall("call_1", "lookup", '{"order": "7"}')
-
-
-class Driver:
-    """Plays everybody around the conversation, by hand; what is said is heard at once, unless `deaf`."""
-
-    def __init__(self, history: History | None = None, prefix: str = "1", persona: Persona = PERSONA) -> None:
-        self.conversation = Conversation(persona, history=history, prefix=prefix)
-        self.now = 1000.0
-        self.actions: list[act.Action] = []
-        self.deaf = False
-
-    def tell(self, event: ev.Event) -> list[act.Action]:
-        actions = self.conversation.handle(event, self.now)
-        self.actions += actions
-        for action in actions:
-            if isinstance(action, act.Say) and not self.deaf:
-                self.hear(action)
-        return actions
-
-    def hear(self, said: act.Say) -> None:
-        for state in ("started", "finished", "idle"):
-            self.tell(ev.Played(state, said.segment, 1000, 1000, self.now))
-
-    def later(self, seconds: float) -> None:
-        """Let time pass, timer by timer."""
-        until = self.now + seconds
-        while (wake := self.conversation.next_wake) is not None and wake <= until:
-            self.now = max(self.now, wake)
-            self.tell(ev.Tick())
-        self.now = until
-
-    def caller_says(self, words: str) -> None:
-        self.tell(ev.SpeechStarted(1000, 200))
-        self.tell(ev.SpeechSustained())
-        self.tell(ev.SpeechStopped(2000, 200, self.now))
-        [request] = [action for action in self.actions if isinstance(action, act.Transcribe)][-1:]
-        self.tell(ev.Transcribed(request.utterance, request.revision, words))
-        self.later(3.0)
-
-    def of(self, kind: type[A]) -> list[A]:
-        return [action for action in self.actions if isinstance(action, kind)]
-
-    @property
-    def thought(self) -> act.Think:
-        return self.of(act.Think)[-1]
-
-    @property
-    def entries(self) -> list[transcript.Entry]:
-        return [action.entry for action in self.of(act.Write)]
-
-    def asked_for_a_tool(self) -> None:
-        self.tell(ev.Begin())
-        self.caller_says("Where is my order?")
-        self.tell(ev.ToolAsked(self.thought.reply, CALL))
-        self.tell(ev.ReplyDone(self.thought.reply))
-
-
-def said(driver: Driver) -> list[str]:
-    return [action.text for action in driver.of(act.Say)]
+from support.conversation_driver import CALL, LOOKUP, PERSONA, Driver, said
 
 
 def test_a_tools_result_goes_to_the_model_which_answers() -> None:
@@ -130,7 +57,7 @@ def test_a_slow_tool_is_waited_for_with_a_word_and_a_dead_one_not_for_ever() -> 
     driver.later(1.0)
     assert said(driver)[-1] == "Let me look that up."
     assert driver.of(act.UseTool) == [act.UseTool(CALL)]
-    driver.later(30.0)
+    driver.later(40.0)
     assert len(driver.of(act.UseTool)) == 1
     assert "did not answer in time" in driver.thought.messages[-1].content
     # Its answer comes after all: nothing is done with it.
@@ -209,6 +136,42 @@ def test_a_call_id_that_comes_again_is_not_run_again() -> None:
     assert said(driver)[-1] == "All is well."
 
 
+def test_calls_of_a_server_that_counts_each_answers_from_0_are_all_run() -> None:
+    driver = Driver()
+    driver.tell(ev.Begin())
+    for order in ("7", "8"):
+        driver.caller_says(f"Where is order {order}?")
+        driver.tell(ev.ToolAsked(driver.thought.reply, ToolCall("call_0", "lookup", f'{{"order": "{order}"}}')))
+        driver.tell(ev.ReplyDone(driver.thought.reply))
+        driver.tell(ev.ToolDone(driver.of(act.UseTool)[-1].call.id, f"{order} is on its way"))
+        driver.tell(ev.ReplyText(driver.thought.reply, "It is on its way."))
+        driver.tell(ev.ReplyDone(driver.thought.reply))
+    first, second = (action.call for action in driver.of(act.UseTool))
+    assert (first.id, second.arguments) == ("call_0", '{"order": "8"}')
+    assert [
+        (message.tool_calls, message.tool_call_id, message.content)
+        for message in driver.thought.messages
+        if message.role == "tool" or message.tool_calls
+    ] == [
+        ((first,), None, ""),
+        ((), "call_0", "7 is on its way"),
+        ((second,), None, ""),
+        ((), second.id, "8 is on its way"),
+    ]
+
+
+def test_two_calls_of_one_answer_with_one_id_are_two_calls() -> None:
+    driver = Driver()
+    driver.tell(ev.Begin())
+    driver.caller_says("Where are my orders?")
+    for order in ("7", "8", "8"):
+        driver.tell(ev.ToolAsked(driver.thought.reply, ToolCall("call_0", "lookup", f'{{"order": "{order}"}}')))
+    driver.tell(ev.ReplyDone(driver.thought.reply))
+    calls = [action.call for action in driver.of(act.UseTool)]
+    assert [call.arguments for call in calls] == ['{"order": "7"}', '{"order": "8"}']
+    assert calls[0].id != calls[1].id
+
+
 def test_a_model_that_only_calls_tools_is_stopped_and_excused() -> None:
     driver = Driver()
     driver.asked_for_a_tool()
@@ -236,6 +199,43 @@ def test_a_successor_knows_the_result_and_does_not_run_the_tool_again() -> None:
         assert result.role == "tool"
         assert ("on its way" in result.content) is known
         assert ("not known" in result.content) is not known
+
+
+def states(driver: Driver) -> list[str]:
+    return [entry.state for entry in driver.entries if isinstance(entry, transcript.ToolUsed)]
+
+
+def test_a_tool_that_failed_is_written_down_as_failed_and_the_model_is_told_the_same_words() -> None:
+    told = []
+    for failed in (False, True):
+        driver = Driver()
+        driver.asked_for_a_tool()
+        driver.tell(ev.ToolDone("call_1", "lookup failed on its side (status 500).", failed=failed))
+        assert states(driver) == ["asked", "failed" if failed else "done"]
+        told.append(driver.thought.messages)
+    assert told[0] == told[1]
+
+
+def test_a_tool_that_does_not_answer_in_time_is_written_down_as_failed_once() -> None:
+    driver = Driver()
+    driver.asked_for_a_tool()
+    driver.later(60.0)
+    driver.tell(ev.ToolDone("call_1", "on its way"))
+    assert states(driver) == ["asked", "failed"]
+
+
+def test_a_failed_tools_result_stands_where_any_result_stands_for_a_successor() -> None:
+    shown = []
+    for state in ("done", "failed"):
+        driver = Driver()
+        driver.asked_for_a_tool()
+        driver.later(1.0)
+        result = transcript.ToolUsed(driver.now, 1, "call_1", "lookup", CALL.arguments, state, "no answer")
+        history = rebuilt_history([*driver.entries, result, result])
+        shown.append((history.messages("Be brief."), history.unanswered))
+    assert shown[0] == shown[1]
+    assert shown[0][0][-1] == ChatMessage("tool", "no answer", tool_call_id="call_1")
+    assert shown[0][1]
 
 
 def test_what_a_tool_announced_and_the_line_refused_is_told_to_caller_and_model() -> None:

@@ -106,6 +106,14 @@ async def test_killed_between_the_post_and_noting_it_the_next_one_posts_under_th
     assert len(set(hook.bodies)) == 1
 
 
+async def idle(broker: Broker) -> bool:
+    return not await broker.execute("ZCARD", QUEUE)
+
+
+async def no_events(broker: Broker) -> bool:
+    return not await broker.execute("XLEN", keys.EVENTS)
+
+
 async def test_late_events_reach_the_record_and_the_customer(
     redis_url: str, broker: Broker, queue: JobQueue, hook: Receiver, tmp_path: Path
 ) -> None:
@@ -115,7 +123,9 @@ async def test_late_events_reach_the_record_and_the_customer(
     await queue.record("c1")
     async with ai_jobs(redis_url, calls_dir, tmp_path, **delivering(hook)) as jobs:
         await jobs.until(lambda: "record delivered" in jobs.log, "delivery")
-        # Redis has forgotten the call by now: what the disk knows of it stays.
+        # The first event asks for the record, too. When all is done, Redis forgets the call; what the disk knows stays.
+        await jobs.until(lambda: jobs.log.count("record written") == 2, "both records")
+        await until(lambda: idle(broker), what="an empty queue")
         await broker.execute("DEL", *keys.of_call("c1"))
         await aftercall(broker, "transcription_available", text="Bonjour")
         await aftercall(broker, "summary_available", text="Court")
@@ -138,6 +148,27 @@ async def test_late_events_reach_the_record_and_the_customer(
         "max": None,
         "consumers": [],
     }
+
+
+async def test_a_late_event_is_added_to_the_record_of_a_call_that_no_worker_took(
+    redis_url: str, broker: Broker, queue: JobQueue, hook: Receiver, tmp_path: Path
+) -> None:
+    calls_dir, ended = tmp_path / "calls", time.time() - 60
+    numbers = {"from_number": "33612345678", "to_number": "33184800000", "direction": "inbound"}
+    times = {"media_at": ended - 5, "first_seen": ended - 8, "media_ended_at": ended}
+    await calls.update(broker, "c1", state="ended", media="ended", sample_rate=8000, **numbers, **times)
+    await calls.publish(broker, calls.LifecycleEvent("call", "hangup", "c1", ended))
+    async with ai_jobs(redis_url, calls_dir, tmp_path, **delivering(hook)) as jobs:
+        await jobs.until(lambda: "record delivered" in jobs.log, "delivery")
+        first = record(calls_dir)
+        assert first["outcome"] == "no_worker"
+        await broker.execute("DEL", *keys.of_call("c1"))  # as after its 24 hours
+        await aftercall(broker, "record_available", record="https://r.example/1.mp3")
+        await jobs.until(lambda: len(hook.bodies) == 2, "second delivery")
+        await stopped(jobs)
+    [late] = json.loads(hook.bodies[1])["aftercall"]
+    assert late["data"]["record"] == "https://r.example/1.mp3"
+    assert json.loads(hook.bodies[1]) == record(calls_dir) == {**first, "aftercall": [late]}
 
 
 async def test_an_event_of_a_call_that_is_not_ours_leaves_no_folder(
@@ -221,9 +252,14 @@ async def test_old_calls_are_erased_and_nothing_else(redis_url: str, broker: Bro
         await jobs.until(lambda: jobs.log.count("record written") == 2, "records")
         await stopped(jobs)
     (calls_dir / "old" / "notes.txt").write_text("somebody's")
+    # Younger than a week, and read: it goes with the calls of its days.
+    entry_id = await broker.execute("XADD", keys.EVENTS, round((time.time() - 4 * 24 * 3600) * 1000), "data", "{}")
+    await broker.execute("XREADGROUP", "GROUP", keys.JOBS_GROUP, "r", "STREAMS", keys.EVENTS, ">")
+    await broker.execute("XACK", keys.EVENTS, keys.JOBS_GROUP, entry_id)
     port = str(free_port())
-    async with ai_jobs(redis_url, calls_dir, tmp_path, RETENTION_DAYS="7", JOBS_PORT=port) as jobs:
+    async with ai_jobs(redis_url, calls_dir, tmp_path, RETENTION_DAYS="3", JOBS_PORT=port) as jobs:
         await jobs.until(lambda: "old calls erased" in jobs.log, "retention")
+        await until(lambda: no_events(broker), what="no old events")
         async with httpx.AsyncClient(trust_env=False) as client:
             metrics = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
         await stopped(jobs)

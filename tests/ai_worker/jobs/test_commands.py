@@ -1,4 +1,4 @@
-"""ai-jobs dead, replay and forget, on a real Redis and real folders."""
+"""ai-jobs dead and replay, on a real Redis and real folders."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from pydantic import SecretStr
 from ai_worker.jobs import commands, deliveries
 from ai_worker.jobs.deliveries import Delivery
 from ai_worker.jobs.desk import Desk
-from ai_worker.jobs.forget import digits
 from ai_worker.jobs.queue import QUEUE
 from ai_worker.jobs.settings import JobsSettings
 from ai_worker.jobs.write_record import write_record
-from callbus import calls, keys
+from callbus import calls
 from callbus.broker import Broker
 from support.jobs_calls import finished_call
 from support.jobs_parts import steady, write_part
@@ -78,48 +77,20 @@ async def test_a_replay_of_nothing_says_so(settings: JobsSettings, capsys: pytes
     assert await run(settings, "replay", "../c9") == 1
 
 
-async def test_forgetting_erases_the_persons_calls_and_no_others(
+async def test_a_dead_letter_that_is_tried_again_is_listed_with_its_next_try(
     broker: Broker, settings: JobsSettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mine = await recorded(broker, settings, "c1")
+    await recorded(broker, settings, "c1")
     await die(broker, "c1")
-    await calls.publish(broker, calls.LifecycleEvent("media", "ended", "c1", T0))
-    await calls.publish(broker, calls.LifecycleEvent("media", "ended", "c2", T0))
-    called = await recorded(
-        broker, settings, "c3", direction="outbound", from_number="33184800000", to_number="33612345678"
-    )
-    other = await recorded(broker, settings, "c2", from_number="33699999999")
-    await finished_call(broker, "c4")  # known to Redis alone
-    assert await run(settings, "forget", "--number", "+33 6 12 34 56 78") == 0
-    assert "3 calls erased" in capsys.readouterr().out
-    assert not mine.exists()
-    assert not called.exists()
-    assert sorted(path.name for path in other.iterdir()) == ["call.json", "call.wav"]
-    left = await broker.execute("KEYS", "call:*")
-    assert sorted(left) == sorted(key.encode() for key in (keys.call("c2"), keys.transcript("c2")))
-    assert await deliveries.dead(broker) == []
-    assert [fields[b"call_id"] for _, fields in await broker.range(keys.EVENTS)] == [b"c2"]
-    # Our own line is nobody's number.
-    assert await run(settings, "forget", "--number", "0033184800000") == 0
-    assert "0 calls erased" in capsys.readouterr().out
-    assert other.exists()
-
-
-async def test_a_running_call_is_left_and_said_so(
-    broker: Broker, settings: JobsSettings, capsys: pytest.CaptureFixture[str]
-) -> None:
-    await finished_call(broker, "c1", media="connected")
-    part = write_part(settings.calls_dir / "c1", T0, steady(8, 1, 2))
-    assert await run(settings, "forget", "--number", "33612345678") == 1
-    assert "still running, so left: c1" in capsys.readouterr().out
-    assert part.exists()
-    assert await broker.execute("EXISTS", keys.call("c1")) == 1
-
-
-def test_numbers_are_their_digits() -> None:
-    assert {digits(number) for number in ("+33 6 12-34.56 78", "0033612345678", "33612345678")} == {"33612345678"}
-    with pytest.raises(ValueError, match="no phone number"):
-        digits("anonymous")
+    retrying = Delivery("d", again="r1", first_at=time.time(), next_at=T0, tries=1, status="503", reason="status 503")
+    await deliveries.note(broker, "c1", retrying)
+    assert await run(settings, "dead") == 0
+    said = capsys.readouterr().out
+    assert "1 tries  status 503  being tried again, next at 2024-11-22T09:00:00+00:00" in said
+    assert "1 dead letters, 1 of them being tried again" in said
+    assert await run(settings, "replay", "c1") == 0
+    assert await run(settings, "replay", "c1") == 0
+    assert "asked already, so it is tried now" in capsys.readouterr().out
 
 
 async def test_redis_away_is_said(unused_tcp_port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -125,7 +125,7 @@ async def test_retry_after_is_honoured(office: Office) -> None:
 async def test_being_asked_to_wait_beyond_the_end_is_the_end(office: Office) -> None:
     office.receiver.script.append(status("503 Busy", more="Retry-After: 90000\r\n"))
     await office.deliver()
-    assert [letter.status for letter in await office.dead] == ["503"]
+    assert [letter.delivery.status for letter in await office.dead] == ["503"]
 
 
 @pytest.mark.parametrize("line", ["410 Gone", "400 Bad Request", "401 Unauthorized", "404 Not Found"])
@@ -135,8 +135,8 @@ async def test_a_refusal_is_final_and_says_why(office: Office, line: str) -> Non
     await office.deliver()
     assert len(office.receiver.api.asked) == 1
     [letter] = await office.dead
-    assert (letter.call_id, letter.status, letter.tries) == ("c1", line[:3], 1)
-    assert letter.reason == f"refused with status {line[:3]}: no such customer"
+    assert (letter.call_id, letter.delivery.status, letter.delivery.tries) == ("c1", line[:3], 1)
+    assert letter.delivery.reason == f"refused with status {line[:3]}: no such customer"
 
 
 async def test_redirects_are_not_followed(office: Office) -> None:
@@ -160,7 +160,7 @@ async def test_after_the_window_it_is_a_dead_letter_that_outlives_a_month(office
     for key in (keys.DEAD_LETTERS, keys.outgoing("c1")):
         assert await office.desk.broker.execute("TTL", key) > 30 * 24 * 3600
     [letter] = await office.dead
-    assert letter.tries == len(office.receiver.api.asked) >= 2
+    assert letter.delivery.tries == len(office.receiver.api.asked) >= 2
 
 
 def test_pauses_double_up_to_an_hour_and_vary() -> None:
@@ -198,6 +198,46 @@ async def test_a_replay_that_fails_goes_on_with_new_tries(office: Office) -> Non
     await office.deliver("r1")
     await office.deliver("r1")
     assert len(office.receiver.api.asked) == 3
+
+
+async def test_a_replay_that_fails_stays_listed_and_can_be_brought_forward(office: Office, queue: JobQueue) -> None:
+    broker, job_id = office.desk.broker, "deliver:c1#again"
+    office.receiver.script += [status("410 Gone"), status("503 Busy", more="Retry-After: 1800\r\n")]
+    await office.deliver()
+    assert await deliveries.replay_all(broker, queue) == ["c1"]
+    job = json.loads(await broker.execute("GET", f"arq:job:{job_id}"))
+    with pytest.raises(Retry) as retry:
+        await deliver({"desk": office.desk}, *job["a"])
+    [letter] = await office.dead
+    assert await deliveries.count(broker) == 1
+    assert not letter.is_dead
+    assert abs(letter.delivery.next_at - time.time() - 1800) < 10
+    # As arq puts a job off.
+    await broker.execute("ZINCRBY", QUEUE, retry.value.defer_score, job_id)
+    assert await deliveries.replay_all(broker, queue) == ["c1"]
+    assert await broker.execute("ZSCORE", QUEUE, job_id) <= time.time() * 1000
+    assert await broker.execute("ZCARD", QUEUE) == 1
+    await deliver({"desk": office.desk}, *job["a"])
+    assert (await office.dead, await deliveries.count(broker)) == ([], 0)
+    assert len(set(office.receiver.keys)) == 1
+
+
+async def test_a_delivery_that_runs_just_now_is_not_brought_forward(office: Office, queue: JobQueue) -> None:
+    broker, job_id = office.desk.broker, "deliver:c1#again"
+    assert await deliveries.replay(queue, "c1")
+    await broker.execute("ZINCRBY", QUEUE, 60_000, job_id)
+    planned = await broker.execute("ZSCORE", QUEUE, job_id)
+    await broker.execute("SET", f"arq:in-progress:{job_id}", "1", "EX", 60)
+    assert not await deliveries.replay(queue, "c1")
+    assert await broker.execute("ZSCORE", QUEUE, job_id) == planned
+
+
+async def test_a_letter_that_is_forgotten_is_neither_listed_nor_counted(office: Office) -> None:
+    office.receiver.script.append(status("410 Gone"))
+    await office.deliver()
+    too_old = time.time() - keys.DEAD_LETTER_TTL_S - 1
+    await office.desk.broker.execute("ZADD", keys.DEAD_LETTERS, too_old, "c1")
+    assert (await office.dead, await deliveries.count(office.desk.broker)) == ([], 0)
 
 
 async def test_a_changed_record_is_another_content_and_the_old_one_is_not_sent_any_more(office: Office) -> None:

@@ -125,6 +125,58 @@ async def test_an_event_that_cannot_be_read_stops_nobody(broker: Broker, queue: 
         await until(lambda: _is(pending(broker), {}))
 
 
+async def old(broker: Broker, *sequence: int) -> list[bytes]:
+    """Ids of events from ten days ago."""
+    ms = round((time.time() - 10 * 24 * 3600) * 1000)
+    fields = [part for pair in event("call", "ringing").fields().items() for part in pair]
+    return [await broker.execute("XADD", keys.EVENTS, f"{ms}-{number}", *fields) for number in sequence]
+
+
+async def ids(broker: Broker) -> list[bytes]:
+    return [entry_id for entry_id, _ in await broker.range(keys.EVENTS)]
+
+
+async def read_by(broker: Broker, reader: str, count: int) -> list[bytes]:
+    group = ("GROUP", keys.JOBS_GROUP, reader)
+    reply = await broker.execute("XREADGROUP", *group, "COUNT", count, "STREAMS", keys.EVENTS, ">")
+    return [entry_id for entry_id, _ in reply[0][1]]
+
+
+async def test_old_events_are_deleted_once_they_were_dealt_with(broker: Broker, queue: JobQueue) -> None:
+    dealt_with, *taken = await old(broker, 1, 2, 3)
+    assert await read_by(broker, "busy", 2) == [dealt_with, taken[0]]
+    await broker.execute("XACK", keys.EVENTS, keys.JOBS_GROUP, dealt_with)
+    await calls.publish(broker, event("call", "ringing"))
+    [*_, new] = await ids(broker)
+    async with reading(broker, queue):
+        await until(lambda: _is(ids(broker), [*taken, new]))
+    await broker.execute("XACK", keys.EVENTS, keys.JOBS_GROUP, taken[0])
+    async with reading(broker, queue):
+        await until(lambda: _is(ids(broker), [new]))
+
+
+async def test_old_events_that_nobody_has_read_are_read_first(broker: Broker, queue: JobQueue) -> None:
+    unread = await old(broker, 7, 8)
+    kept = EventReader(broker, queue, "r1")
+    await kept._round()
+    assert (await ids(broker), await pending(broker)) == (unread, {})
+    async with reading(broker, queue):
+        await until(lambda: _is(ids(broker), []))
+
+
+async def test_how_long_events_are_kept_can_be_shorter(
+    broker: Broker, queue: JobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_BLOCK_MS", 10)
+    [entry_id] = await old(broker, 1)
+    await read_by(broker, "r1", 1)
+    await broker.execute("XACK", keys.EVENTS, keys.JOBS_GROUP, entry_id)
+    await EventReader(broker, queue, "r1", keep_s=11 * 24 * 3600)._round()
+    assert await ids(broker) == [entry_id]
+    await EventReader(broker, queue, "r1", keep_s=9 * 24 * 3600)._round()
+    assert await ids(broker) == []
+
+
 async def _is(found: Any, wanted: object) -> bool:
     return bool(await found == wanted)
 

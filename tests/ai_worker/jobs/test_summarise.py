@@ -17,7 +17,7 @@ from ai_worker.jobs.summarise import MAX_TRIES, scribe_of, summarise
 from ai_worker.jobs.write_record import write_record
 from callbus import keys, transcript
 from callbus.broker import Broker
-from support.fake_providers.openai_api import FakeOpenAI
+from support.fake_providers.openai_api import FakeOpenAI, tokens
 from support.fake_providers.script import Drop, Fault, Refuse
 from support.jobs_calls import finished_call, write_transcript
 
@@ -96,6 +96,25 @@ async def test_a_model_that_keeps_failing_is_given_up(broker: Broker, model: Mod
     await model.summarise(MAX_TRIES)
     assert await broker.execute("EXISTS", keys.summary("c1")) == 0
     assert (await model.record())["summary"] is None
+
+
+async def test_what_a_summary_used_is_in_the_record_though_nothing_came_of_it(broker: Broker, model: Model) -> None:
+    await finished_call(broker, "c1")
+    assert (await model.record())["costs"]["usage"] == []
+    [asked] = await model.asked_for()
+    await broker.pipeline([("ZREM", QUEUE, asked), ("DEL", f"arq:job:{asked}")])
+    model.says = "I'd rather chat."
+    for job_try in range(1, MAX_TRIES):
+        with pytest.raises(Retry):
+            await model.summarise(job_try)
+    await model.summarise(MAX_TRIES)
+    [again] = await model.asked_for()
+    job = json.loads(await broker.execute("GET", f"arq:job:{again}"))
+    await write_record({"desk": model.desk, "job_try": 1}, *job["a"])
+    made = json.loads((model.desk.calls_dir / "c1" / "call.json").read_text(encoding="utf-8"))
+    used = {line["unit"]: line["amount"] for line in made["costs"]["usage"] if line["seam"] == "summary"}
+    assert used["output_tokens"] == MAX_TRIES * len(tokens(model.says))
+    assert await model.asked_for() == [again], "a summary that is asked for again would go on for ever"
 
 
 async def test_a_server_that_asks_for_time_gets_it(broker: Broker, model: Model) -> None:

@@ -9,7 +9,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from ai_worker.providers.attempts import Counts
+from ai_worker.providers.attempts import Counts, Link
 from ai_worker.providers.base import (
     ProviderDenied,
     ProviderError,
@@ -18,6 +18,7 @@ from ai_worker.providers.base import (
     TextDelta,
     Transcript,
 )
+from ai_worker.providers.chain import TtsChain
 from support.scripted_chain import (
     DEADLINE,
     HI,
@@ -194,3 +195,31 @@ async def test_each_provider_has_its_own_voice(voice: str, first: str, second: s
     await spoken(tts_chain(a, b), voice, "en-GB")
     assert a.asked == [(first, "en")]
     assert b.asked == [(second, "en")]
+
+
+async def test_the_rest_of_a_sentence_that_broke_off_is_for_another_voice() -> None:
+    now, notes, counts = 0.0, list[str](), Counts()
+    bad, good = ScriptedVoice("bad", ["a", down("bad")], ["B"]), ScriptedVoice("good", ["g"])
+    shared = TtsChain(
+        [Link(voice.name, voice) for voice in (bad, good)], deadline=DEADLINE, counts=counts, clock=lambda: now
+    )
+    chain = shared.reporting(lambda _: None, notes.append)
+
+    with pytest.raises(ProviderError, match="HTTP 500"):
+        await spoken(chain)
+    assert await spoken(chain) == await spoken(chain) == "g"
+    assert counts.switches == {("tts", "bad"): 2}
+    assert notes == ["tts: bad failed (HTTP 500); good took over"] * 2
+    # One call's bad luck is no other call's; and after a while it is forgotten.
+    assert await spoken(shared.reporting(lambda _: None)) == "B"
+    now = 10.0
+    assert await spoken(chain) == "B"
+
+
+async def test_a_lone_voice_that_broke_off_is_asked_for_the_rest() -> None:
+    chain, notes = tts_chain(ScriptedVoice("only", ["a", down("only")], ["b"])), list[str]()
+    chain = chain.reporting(lambda _: None, notes.append)
+    with pytest.raises(ProviderError):
+        await spoken(chain)
+    assert await spoken(chain) == "b"
+    assert notes == []

@@ -6,19 +6,20 @@ import asyncio
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+import threading
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
+from ai_worker.jobs.recording import join
 from callbus.bucket import RECORD, RECORDING, Bucket
 from support.console import API, look
 from support.console_calls import NOON, a_record, a_recording
-from support.gateway_process import Gateway, gateway
-from support.gateway_signing import KEY
-from support.gateway_webhooks import ADMIN, AUTHORIZED
+from support.gateway_webhooks import AUTHORIZED
+from support.jobs_parts import steady, write_part
 from support.s3 import S3Server, s3, s3_server
 from support.waiting import until
 from webhook_gateway.console import stored_calls
@@ -29,18 +30,8 @@ __all__ = ["s3", "s3_server"]
 
 
 @pytest.fixture(scope="module")
-def running(
-    redis_server: str, tmp_path_factory: pytest.TempPathFactory, calls_dir: Path, s3_server: S3Server
-) -> Iterator[Gateway]:
-    with gateway(
-        tmp_path_factory.mktemp("gateway"),
-        REDIS_URL=redis_server,
-        RINGOVER_WEBHOOK_SECRET=KEY,
-        ADMIN_TOKEN=ADMIN,
-        CALLS_DIR=str(calls_dir),
-        **s3_server.settings,
-    ) as process:
-        yield process
+def more_settings(s3_server: S3Server) -> dict[str, str]:
+    return s3_server.settings
 
 
 @pytest.fixture
@@ -159,6 +150,34 @@ async def test_a_calls_page_and_its_sound(client: httpx.AsyncClient, s3: S3Serve
     assert 'attachment; filename="c1.json"' in download.headers["content-disposition"]
     for path in ("", "/audio", "/record"):
         assert (await client.get(f"{API}/calls/nobody{path}", headers=AUTHORIZED)).status_code == 404
+
+
+async def test_a_page_whose_record_has_the_waveform_asks_for_no_sound(
+    client: httpx.AsyncClient, s3: S3Server, bucket: Bucket, tmp_path: Path
+) -> None:
+    audio = np.concatenate([steady(4000, 16384, 0), steady(4000, 0, 32767)])
+    write_part(tmp_path, NOON, audio)
+    made = join(tmp_path, before=None, sample_rate=8000, complete=True, stop=threading.Event())
+    assert made
+    sound = (tmp_path / "call.wav").read_bytes()
+    await put(bucket, "c1", sound=sound, recording=made.model_dump(mode="json"))
+    s3.asked.clear()
+    drawn = (await look(client, "/calls/c1"))["waveform"]
+    assert s3.count("GET", RECORDING) == s3.count("HEAD", RECORDING) == 0
+    assert drawn["ms_per_point"] == 100
+    assert drawn["caller"] == pytest.approx([0.5] * 5 + [0.0] * 5, abs=0.01)
+    assert drawn["bot"] == pytest.approx([0.0] * 5 + [1.0] * 5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [None, {}, {"ms_per_point": 0, "caller": "", "bot": ""}, {"ms_per_point": 100, "caller": "é?", "bot": ""}],
+)
+async def test_a_waveform_that_can_not_be_read_is_drawn_anew(
+    client: httpx.AsyncClient, bucket: Bucket, written: object
+) -> None:
+    await put(bucket, "c1", sound=a_recording(1.0), recording={"file": "call.wav", "waveform": written})
+    assert len((await look(client, "/calls/c1"))["waveform"]["caller"]) == 10
 
 
 async def test_a_long_recording_comes_in_pieces(client: httpx.AsyncClient, s3: S3Server, bucket: Bucket) -> None:

@@ -15,7 +15,7 @@ from callbus.broker import Broker
 from support.console import API, ask, connected, live, write
 from support.gateway_process import gateway
 from support.gateway_signing import KEY
-from support.gateway_webhooks import ADMIN, AUTHORIZED, envelope, post
+from support.gateway_webhooks import ADMIN, AT, AUTHORIZED, envelope, post
 from webhook_gateway.console.live import MOST_WAITING, Live
 
 SAID = transcript.CallerSaid(12.0, 10.0, 1, "Are you open – today?", "5-0")
@@ -33,7 +33,7 @@ async def test_a_call_from_its_ringing_to_its_end(client: httpx.AsyncClient, bro
         lease = await connected(client, broker)
         listening = await events.until_state("listening")
         assert (listening["worker"], listening["streamer"], listening["muted"]) == ("w1", "s1", False)
-        assert listening["since"] == 1732266000.0
+        assert listening["since"] == AT
         await calls.update(broker, "c1", doing="thinking", muted=True, agent="library")
         thinking = await events.until_state("thinking")
         assert (thinking["muted"], thinking["agent"]) == (True, "library")

@@ -182,6 +182,11 @@ async def test_dead_letters_are_listed_and_sent_again(client: httpx.AsyncClient,
     await dead_letter(broker, "c1")
     [letter] = (await look(client, "/jobs/dead"))["deliveries"]
     assert (letter["id"], letter["call_id"], letter["at"], letter["attempts"]) == ("c1", "c1", 5.5, 9)
+    assert (letter["state"], letter["next_at"]) == ("dead", None)
+    # A replay that fails once is tried again: until it is taken, it stays listed, and can be asked for.
+    await broker.execute("HSET", keys.outgoing("c1"), "state", "trying", "next_at", "7.5")
+    [letter] = (await look(client, "/jobs/dead"))["deliveries"]
+    assert (letter["state"], letter["next_at"]) == ("trying", 7.5)
     assert (await ask(client, "/jobs/dead/c2/replay")).status_code == 404
     assert (await ask(client, "/jobs/dead/c1/replay")).status_code == 202
     [(_, event)] = await broker.range(keys.EVENTS)

@@ -44,6 +44,15 @@ async def test_the_agents_of_all_workers_are_listed_once(client: httpx.AsyncClie
 
 def test_each_agent_is_called_by_a_number_of_its_own() -> None:
     assert [agents.number_of(AGENTS, name) for name in ("library", "shop", "anyone")] == ["33184800000", "3318490", "0"]
+    sales = {"name": "sales", "numbers": ["331848*"], "language": "en", "default": False}
+    support = {"name": "support", "numbers": ["3318480*", "33184811"], "language": "en", "default": False}
+    noughts = {"name": "noughts", "numbers": ["0*"], "language": "en", "default": False}
+    crowded = [*AGENTS, sales, support, noughts]
+    found = {name: agents.number_of(crowded, name) for name in ("sales", "support", "noughts", "anyone")}
+    assert found == {"sales": "3318481", "support": "33184811", "noughts": "00", "anyone": "1"}
+    greedy = [{**sales, "name": f"d{digit}", "numbers": [f"331848{digit}*"]} for digit in range(10)]
+    with pytest.raises(Refused, match="other agents have all"):
+        agents.number_of([sales, *greedy], "sales")
     with pytest.raises(Refused, match="no running worker"):
         agents.number_of(AGENTS, "nobody")
     with pytest.raises(Refused, match="answers no number"):

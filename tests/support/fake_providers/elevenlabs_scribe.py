@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import json
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -199,7 +200,7 @@ class FakeScribe:
             record.sends()
             # What was told while the caller spoke is not taken back word by word.
             if message["message_type"] == "committed_transcript" or len(message["text"]) > len(stretch.told):
-                await socket.send_json(message)
+                await socket.send_text(json.dumps(message))
         record.finished.set()
 
 

@@ -59,7 +59,8 @@ class FakeOpenAI(OpenAiApi):
     `answer` maps a request's messages to text, tool calls or both; `hear` maps a WAV file's bytes and the language
     to text. `first_token_ms` and `per_token_ms` pace the chat, `transcription_ms` is from the request's end to the
     transcript (its last event when it streams). Without `numbered_calls` every tool call of an answer has the
-    index 0, as some compatible servers send them. Without `takes_usage_option` it refuses `stream_options`, as some do;
+    index 0, as some compatible servers send them; with `whole_calls` they come without index and id, all in one piece,
+    as others do. Without `takes_usage_option` it refuses `stream_options`, as some do;
     `cached_tokens` of each prompt were cached. `speak` maps a text and a rate in Hz to s16le mono, which comes
     `first_byte_ms` after the request, `speed` times faster than it is spoken. `base_url` ends in /v1, as the SDK
     wants it.
@@ -92,7 +93,7 @@ class FakeOpenAI(OpenAiApi):
         )
         self.speak, self.first_byte, self.speed, self.piece_bytes = speak, first_byte_ms / 1000, speed, piece_bytes
         self.speech_type = "audio/pcm"
-        self.numbered_calls = numbered_calls
+        self.numbered_calls, self.whole_calls = numbered_calls, False
         self.takes_usage_option, self.cached_tokens = True, 0
         self.app.add_api_route("/v1/chat/completions", self._chat, methods=["POST"], response_model=None)
         self.app.add_api_route("/v1/audio/transcriptions", self._transcribe, methods=["POST"], response_model=None)
@@ -160,6 +161,10 @@ class FakeOpenAI(OpenAiApi):
         for part in parts:
             if isinstance(part, str):
                 deltas += [{"content": token} for token in tokens(part)]
+        if self.whole_calls:
+            # As Gemini's and others' compatible servers: each call in one piece, without index and id.
+            whole = [{"type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in calls]
+            return [*deltas, {"tool_calls": whole}] if whole else deltas
         for number, called in enumerate(calls):
             index = number if self.numbered_calls else 0
             call = {"index": index, "id": _call_id(), "type": "function"}
@@ -218,7 +223,8 @@ def _transcription_usage(model: str, form: dict[str, bytes], text: str) -> dict[
 
 
 def _event(value: dict[str, Any]) -> bytes:
-    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n".encode()
+    # Half a surrogate pair goes out as JSON escapes it.
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n".encode(errors="backslashreplace")
 
 
 def _call_id() -> str:

@@ -60,11 +60,11 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
         problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
-        return Refusal(400, "bad_request", "; ".join(problems), "see /docs for what is expected").response()
+        return Refusal(400, "bad_request", "; ".join(problems), "see /openapi.json for what is expected").response()
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
-        return Refusal(error.status_code, "http", str(error.detail), "see /docs for what there is").response()
+        return Refusal(error.status_code, "http", str(error.detail), "see /openapi.json for what there is").response()
 
     @app.exception_handler(Exception)
     async def _failed(_request: Request, _error: Exception) -> JSONResponse:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from callbus.otlp import Tracer
 
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"description": 'Published before: a duplicate; or `{"check": "signature"}`, whose signature holds'},
+    200: {
+        "description": "`duplicate`: published before; `stale`: older than 23 hours, and not published; `checked`: "
+        'asked by `{"check": "signature"}`, the signature holds'
+    },
     202: {"description": "Published"},
     400: {"description": "Can't be read; `error` says why"},
     401: {"description": "The signature is missing or wrong"},
@@ -40,6 +43,9 @@ def create_app(settings: GatewaySettings, broker: Broker, *, gateway_id: str, tr
     app = FastAPI(
         title="webhook-gateway",
         description="Receives Ringover's signed webhooks, publishes call lifecycle events, shows the state of it all.",
+        # These pages load scripts of a third party, which would run where the console's session is.
+        docs_url=None,
+        redoc_url=None,
     )
     answers.install(app)
     metrics = Metrics()
@@ -89,10 +95,12 @@ def create_app(settings: GatewaySettings, broker: Broker, *, gateway_id: str, tr
         return JSONResponse({"calls": await calls_view.listing(broker, limit=limit, state=state)})
 
     @app.get("/api/v1/calls/{call_id}", tags=["calls"], dependencies=[admin])
-    async def show_call(call_id: str) -> JSONResponse:
-        """One call and its transcript."""
+    async def show_call(
+        call_id: str, after: Annotated[str | None, Query(pattern=r"^[0-9]{1,18}-[0-9]{1,18}$")] = None
+    ) -> JSONResponse:
+        """One call and its transcript; with `after`, the id of an entry, only what came after that one."""
         try:
-            call = await calls_view.detail(broker, keys.clean_call_id(call_id))
+            call = await calls_view.detail(broker, keys.clean_call_id(call_id), after=after)
         except BadCallId as error:
             raise Refusal(400, "bad_request", str(error), "GET /api/v1/calls lists the calls") from error
         if call is None:

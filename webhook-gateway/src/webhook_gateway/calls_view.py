@@ -14,16 +14,9 @@ from callbus.errors import BadMessage
 StateFilter: TypeAlias = Literal["ringing", "answered", "ended", "active"]
 
 _BATCH = 200
-_INTEGERS = frozenset({"epoch", "sample_rate"})
+_INTEGERS = frozenset({"epoch", "attempts", "sample_rate"})
 _OBJECTS = frozenset({"user", "ivr"})
 _NUMBERS = frozenset({"first_seen", "duration_s"})
-
-
-def is_active(call: Mapping[str, str]) -> bool:
-    """Whether someone is on the line, as far as the webhooks, the media and the conversation tell."""
-    if call.get("conversation") == "finished" or call.get("media") == "ended":
-        return False
-    return call.get("state") in ("ringing", "answered") or (call.get("media") == "connected" and "state" not in call)
 
 
 def typed(call_id: str, call: Mapping[str, str]) -> dict[str, Any]:
@@ -37,23 +30,26 @@ async def listing(broker: Broker, *, limit: int, state: StateFilter | None) -> l
     async for call_id, call in _recent(broker):
         if len(found) == limit:
             break
-        if state is None or (is_active(call) if state == "active" else call.get("state") == state):
+        if state is None or (calls.is_active(call) if state == "active" else call.get("state") == state):
             found.append(typed(call_id, call))
     return found
 
 
-async def detail(broker: Broker, call_id: str) -> dict[str, Any] | None:
-    """A call with its transcript; None for an unknown one. Raises BusUnavailable."""
+async def detail(broker: Broker, call_id: str, *, after: str | None = None) -> dict[str, Any] | None:
+    """A call with its transcript, or with what came after an entry of it; None for an unknown one.
+
+    Raises BusUnavailable.
+    """
     call = await calls.get(broker, call_id)
     if not call:
         return None
-    entries = await broker.range(keys.transcript(call_id))
+    entries = await broker.range(keys.transcript(call_id), f"({after}" if after else "-")
     return {**typed(call_id, call), "transcript": [entry(entry_id, fields) for entry_id, fields in entries]}
 
 
 async def active_count(broker: Broker) -> int:
     """How many calls are going on. Raises BusUnavailable."""
-    return sum([is_active(call) async for _, call in _recent(broker)])
+    return sum([calls.is_active(call) async for _, call in _recent(broker)])
 
 
 async def _recent(broker: Broker) -> AsyncIterator[tuple[str, dict[str, str]]]:

@@ -94,6 +94,14 @@ class WebhookEvent:
             identity.append(self.data)
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def happened_at(self) -> float | None:
+        """When (epoch s), by its own word: its timestamp, else the newest of its call's times; None if it has none."""
+        if self.timestamp is not None or self.state is None:
+            return self.timestamp
+        times = (self.start_time, self.answered_time, self.hangup_time)
+        return max((at for at in times if at is not None), default=None)
+
     def once(self) -> dict[str, str]:
         """Fields of the call's hash that the first event to know them sets."""
         # What happened is in `data` when a later event tells it, and the event's own time when it is that event.

@@ -11,7 +11,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
-from callbus import calls, tracing
+from callbus import calls, keys, tracing
 from callbus.broker import Broker
 from callbus.errors import BusUnavailable
 from webhook_gateway import events, signatures
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 64 * 1024
 MAX_DISCARDED_BYTES = 1024 * 1024
 BODY_TIMEOUT_S = 5.0
+LONGEST_AGO_S = keys.DEDUP_TTL_S - 3600.0
+"""An event that happened before that has no effect: whether it was published before is not known any more, as most
+signatures hold for ever. An hour of what is remembered is left for clocks that differ."""
+STALE = "stale"
 UNSIGNED_EVENT = "ivr_response_code"
 PROBE = {"check": "signature"}
 """No event, but the question whether its own signature holds: `ringover-voicebot check` asks it. It changes nothing."""
@@ -55,7 +59,7 @@ class Intake:
         self._tracer = tracer
 
     async def answer(self, request: Request, path_secret: str | None) -> JSONResponse:
-        """Take the webhook in and answer: 202, or 200 for one that was published before, or a refusal."""
+        """Take the webhook in and answer: 202, or 200 for one that was published before or is too old, or a refusal."""
         began = time.perf_counter()
         refused_for = ""
         try:
@@ -66,6 +70,8 @@ class Intake:
             outcome, event = await self._take(trusted, began)
             status = 202 if outcome == "accepted" else 200
             response = JSONResponse({"status": outcome, "call_id": event.call_id or None}, status)
+            if outcome == STALE:
+                refused_for = f"the event is older than {LONGEST_AGO_S / 3600:.0f} h by this machine's clock"
         except Refusal as refusal:
             outcome, response, refused_for = refusal.outcome, refusal.response(), refusal.error
             log.warning("webhook refused", status=refusal.status, reason=refusal.error, peer=_peer(request))
@@ -99,7 +105,11 @@ class Intake:
             event = events.parse(trusted)
         except events.BadEvent as error:
             raise _unreadable(error) from error
-        now, once, span = time.time(), event.once(), self._span(event, began)
+        now = time.time()
+        if event.happened_at is not None and now - event.happened_at > LONGEST_AGO_S:
+            self._log(event, STALE)
+            return STALE, event
+        once, span = event.once(), self._span(event, began)
         if span:
             once["traceparent"] = span.traceparent
         try:
@@ -120,6 +130,10 @@ class Intake:
         outcome = "accepted" if published else "duplicate"
         if published:
             self._metrics.published(event)
+        self._log(event, outcome)
+        return outcome, event
+
+    def _log(self, event: events.WebhookEvent, outcome: str) -> None:
         log.info(
             "webhook",
             outcome=outcome,
@@ -130,7 +144,6 @@ class Intake:
             from_number=event.from_number,
             to_number=event.to_number,
         )
-        return outcome, event
 
     def _span(self, event: events.WebhookEvent, began: float) -> Span | None:
         """What is done about a call's event since `began` (by perf_counter), where calls are traced."""

@@ -99,6 +99,11 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsay:
+    """Forget the sentences of which nothing was synthesised yet. What was, is heard."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopSpeaking:
     """Silence at once: stop synthesising, and `break` on the wire. What was heard comes back as Played events."""
 
@@ -138,6 +143,7 @@ Action: TypeAlias = (
     | Guessed
     | UseTool
     | Say
+    | Unsay
     | StopSpeaking
     | Act
     | Write

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise, takewhile
+from itertools import pairwise
 from typing import Literal
 
 from ai_worker.conversation.languages import Language
@@ -11,7 +11,6 @@ from ai_worker.conversation.languages import Language
 Dictation = Literal["none", "under way", "probably whole", "whole"]
 
 _TOKEN = re.compile(r"[\w'’@+-]+(?:\.[\w-]+)*")
-_NUMERIC = re.compile(r"\+?\d[\d-]*(?:\.\d+)*$")
 _ADDRESS = re.compile(r"\S+@\S*$")
 _WHOLE_ADDRESS = re.compile(r"\S+@[\w.-]+\.[a-z]{2,}$", re.IGNORECASE)
 _ABBREVIATION = re.compile(r"\b[A-Z]{1,4}$")
@@ -29,18 +28,22 @@ def dictation(text: str, language: Language, *, asked: str = "") -> Dictation:
     if not bare or text.rstrip().endswith("?") or _TIME_OF_DAY.search(bare):
         return "none"
     tokens = _words(bare)
-    count, one_by_one = _digits(tokens, language)
+    numbers = language.numbers.at_end(bare)
+    groups, count = numbers.groups, numbers.digits
     if count and (wanted := _wanted(asked, language)):
         return "whole" if count >= wanted else "under way"
     named = {*_words(asked), *tokens}
     if count in language.lengths and not language.lengths[count].isdisjoint(named):
         return "whole"
     code = not language.codes.isdisjoint(named)
+    if groups and not code and language.numbers.is_moment(numbers):
+        return "probably whole"
     # A short number that somebody says in one go tells how many, or when; but not in a code, or after a nought.
-    nought = bool(tokens) and len(tokens[-1]) > 1 and tokens[-1].startswith("0")
-    if one_by_one or nought or count >= 5 or (count and code) or (count >= 3 and len(tokens) == 1):
+    nought = bool(groups) and groups[-1].figures and groups[-1].digits > 1 and language.numbers.nought(groups[-1])
+    alone = bool(groups) and not numbers.before
+    if len(groups) > 1 or nought or count >= 5 or (count and code) or (count >= 3 and alone and groups[-1].figures):
         return "probably whole" if count in language.phone_lengths else "under way"
-    if count and len(tokens) == 1:
+    if alone:
         # "Nine." is an answer, or the first of more.
         return "probably whole"
     if address := _address(bare, tokens, language):
@@ -51,38 +54,12 @@ def dictation(text: str, language: Language, *, asked: str = "") -> Dictation:
     return "under way" if code and _ABBREVIATION.search(bare) else "none"
 
 
-def _digits(tokens: list[str], language: Language) -> tuple[int, bool]:
-    """How many digits stand at the end, and whether they were said one after the other."""
-    count, groups, after_unit = 0, 0, False
-    for token in takewhile(lambda word: word in language.doubling or _digits_in(word, language), reversed(tokens)):
-        count += 1 if token in language.doubling else _digits_in(token, language)
-        # "twenty one" has two digits. Read backwards, the one comes first.
-        if token in language.tens and after_unit:
-            count -= 1
-        else:
-            groups += 1
-        after_unit = token in language.units
-    return count, groups >= 2
-
-
-def _digits_in(word: str, language: Language) -> int:
-    if _NUMERIC.match(word):
-        return sum(character.isdigit() for character in word)
-    if word in language.units:
-        return 1
-    head = word.split("-")[0]
-    return 2 if word in language.tens or ("-" in word and head in language.tens) else 0
-
-
 def _wanted(asked: str, language: Language) -> int:
     """How many digits the bot asked for; 0 when it did not say."""
     words = _words(asked.replace("-", " "))
     for number, noun in pairwise(words):
-        if noun in language.digits:
-            if number.isdigit():
-                return int(number)
-            if number in language.units:
-                return language.units.index(number)
+        if noun in language.digits and (count := language.numbers.value(number)):
+            return count
     return 0
 
 

@@ -12,7 +12,11 @@ from ai_worker.conversation.utterance import Utterance
 
 # Of the words that are understood of an echo, so many are the bot's, in its order.
 _ECHOED = 0.8
+_ECHO_S = 0.6
+"""So long after the bot's words their echo is on the line at the latest, the detector's lateness included."""
 _LONGEST_QUESTION_BACK = 3
+_FEW = 4
+"""So many words of the bot's may also be an answer: "on Monday or on Tuesday?" - "On Tuesday"."""
 
 
 class Doubt:
@@ -21,6 +25,8 @@ class Doubt:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._false_alarms = 0
+        self._echoes = False
+        """Whether this line has sent back what the bot said."""
 
     @property
     def wary(self) -> bool:
@@ -37,10 +43,26 @@ class Doubt:
     def interrupts(self, text: str, utterance: Utterance) -> bool:
         """Whether these words are an interruption: not a backchannel, not the bot's own."""
         language = self._context.persona.language
-        return bool(words(text)) and not is_backchannel(text, language) and not self.echoed(text, utterance)
+        echoed = self._echoed(text, utterance, until=self._context.now)
+        return bool(words(text)) and not is_backchannel(text, language) and not echoed
 
-    def echoed(self, text: str, utterance: Utterance) -> bool:
-        """Whether the bot has just said that itself. A question back ("nine o'clock?") is the caller's."""
+    def is_echo(self, text: str, utterance: Utterance) -> bool:
+        """Whether this whole utterance is the bot's echo. A few words may be an answer, until the line has echoed."""
+        utterance.echoes = self._echoed(text, utterance, until=utterance.stopped_at)
+        if not utterance.echoes:
+            return False
+        known, self._echoes = self._echoes, True
+        return known or len(words(text)) > _FEW
+
+    def stops_nobody(self, text: str, utterance: Utterance) -> bool:
+        """Whether the bot goes on over this whole utterance. If it has no more to say, it may be an answer."""
+        return utterance.echoes or is_backchannel(text, self._context.persona.language)
+
+    def _echoed(self, text: str, utterance: Utterance, *, until: float) -> bool:
+        """Whether the bot said that itself, just before or while it was said, `until` then.
+
+        A question back ("nine o'clock?") is the caller's.
+        """
         heard = words(text)
         if not utterance.over_bot or not heard:
             return False
@@ -48,7 +70,8 @@ class Doubt:
             return False
         if len(heard) == 1 and heard[0] in language_of(self._context.persona.language).objections:
             return False
-        said = words(" ".join(segment.text for segment in self._context.history.latest_reply()))
+        language = self._context.persona.language
+        said = words(self._context.history.heard_between(utterance.started_at - _ECHO_S, until, language))
         blocks = SequenceMatcher(a=said, b=heard, autojunk=False).get_matching_blocks()
         return sum(block.size for block in blocks) >= _ECHOED * len(heard)
 

@@ -64,7 +64,7 @@ class Ear:
         """Speech after a pause within the turn belongs to the same utterance: what was understood of it is outdated."""
         self.speaking, self.pausing = True, False
         utterance = self.utterance
-        if utterance and utterance.backchannel and not self.answers_late(utterance):
+        if utterance and utterance.backchannel and not self._just_said(utterance, self._options.late_answer):
             utterance = None
         pre_roll = round(self._options.pre_roll * 1000)
         if utterance is None:
@@ -221,7 +221,10 @@ class Ear:
 
     def answers_late(self, utterance: Utterance) -> bool:
         """Whether the bot's last word, if it is just now, came soon enough after it for it to be the answer."""
-        return self._context.now - utterance.stopped_at <= self._options.late_answer
+        return self._just_said(utterance, self._options.late_option if utterance.echoes else self._options.late_answer)
+
+    def _just_said(self, utterance: Utterance, within: float) -> bool:
+        return self._context.now - utterance.stopped_at <= within
 
     def close(self) -> None:
         if self.utterance:

@@ -124,11 +124,15 @@ class ToolAsked:
 
 @dataclass(frozen=True, slots=True)
 class ToolDone:
-    """The answer to `UseTool`: what the model is told, and what is to be done on the line, if that is what it asked."""
+    """The answer to `UseTool`: what the model is told, and what is to be done on the line, if that is what it asked.
+
+    `failed`: the tool did not do what it was called for, or nobody knows whether it did.
+    """
 
     tool_call_id: str
     text: str
     request: Scripted | None = None
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ai_worker.conversation.actions import LineAction
-from ai_worker.conversation.scripted import Sentence
+from ai_worker.conversation.scripted import Sentence, sentences
 from ai_worker.conversation.segment import Segment
 from ai_worker.providers.base import ChatMessage, ToolCall
 
@@ -15,7 +15,14 @@ _GO_ON = (
     "Your last answer broke off after these words. Go on right after them, without saying any of them again. "
     "If nothing is missing, ask whether there is anything else."
 )
+_LATEST = 12
+"""More sentences are not heard within a few seconds."""
 _UNKNOWN_RESULT = "The result is not known. It may have been done: do not call this again."
+_RUNNING = "It is still running. Its result follows by itself: do not call this again."
+_NEWS = "Since your last words, the result of a tool has come, which the caller waits for. Tell him what it says."
+INTERRUPTED = (
+    "It was NOT done: you were interrupted before you had finished speaking. Call this again if it is still wanted."
+)
 
 
 @dataclass(slots=True)
@@ -30,14 +37,17 @@ class PendingAction:
     """How much had been said before it was planned."""
     tool_call_id: str = ""
     """The language model's tool call that wants it done."""
+    say: str = ""
+    """What that call wants said right before."""
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One tool call of the language model, and its result once it is known."""
+    """One tool call of the language model, and its result once it is known; `running` in this worker until then."""
 
     call: ToolCall
     result: str | None = None
+    running: bool = False
 
 
 @dataclass(slots=True)
@@ -49,7 +59,8 @@ class History:
     turn: int = 0
     segments: dict[str, Segment] = field(default_factory=dict)
     exchanges: dict[str, Exchange] = field(default_factory=dict)
-    pending: PendingAction | None = None
+    planned: list[PendingAction] = field(default_factory=list)
+    """What is to be done on the line, in this order."""
     outcome: str | None = None
     """What has become of the call, once the bot has left it."""
     finished: bool = False
@@ -59,6 +70,8 @@ class History:
     """The operators' wishes that were dealt with, by their entries' ids on the call's in stream."""
     muted: bool = False
     """Whether an operator has told the bot to be silent."""
+    file_may_play: bool = False
+    """Whether a file was put on the line, of which nobody says when it has ended."""
     machine: bool = False
     """Whether the caller is an answering machine."""
     cut_short: bool = False
@@ -86,16 +99,21 @@ class History:
         self.said.append(segment)
         self.segments[segment.id] = segment
 
-    def asked(self, call: ToolCall) -> None:
-        exchange = self.exchanges[call.id] = Exchange(call)
+    @property
+    def pending(self) -> PendingAction | None:
+        """What is to be done on the line next."""
+        return self.planned[0] if self.planned else None
+
+    def asked(self, call: ToolCall, *, running: bool = False) -> None:
+        exchange = self.exchanges[call.id] = Exchange(call, running=running)
         self.said.append(exchange)
         self.answered_in_full = False
 
     def answered(self, tool_call_id: str, result: str) -> Exchange | None:
         """A tool's result, once; None for one that was known already, or never asked for.
 
-        What the bot said while it waited ("one moment, please") then stands before the call: for the model, the result
-        is what came last, and it is to go on from there.
+        What was said while it was waited for ("one moment, please") then stands before the call: for the model, the
+        result is what came last, and it is to go on from there.
         """
         exchange = self.exchanges.get(tool_call_id)
         if exchange is None or exchange.result is not None:
@@ -103,8 +121,7 @@ class History:
         exchange.result = result
         self.answered_in_full = False
         place = next(index for index, item in enumerate(self.said) if item is exchange)
-        if not any(isinstance(item, str) for item in self.said[place:]):
-            self.said.append(self.said.pop(place))
+        self.said.append(self.said.pop(place))
         return exchange
 
     def failed(self, tool_call_id: str, result: str) -> Exchange | None:
@@ -113,6 +130,11 @@ class History:
         if exchange:
             exchange.result = result
         return exchange
+
+    @property
+    def without_result(self) -> list[ToolCall]:
+        """The tool calls of which it is not known what became of them."""
+        return [exchange.call for exchange in self.exchanges.values() if exchange.result is None]
 
     @property
     def unsettled(self) -> list[Segment]:
@@ -129,6 +151,16 @@ class History:
         """Whether what the bot says before it does the pending action is known: it was said since it was planned, or
         nothing more was to be said."""
         return self.pending is not None and (self.answered_in_full or len(self.said) > self.pending.planned_after)
+
+    def left_to_announce(self, action: PendingAction) -> list[Sentence] | None:
+        """What a tool call wants said before the pending action, and was not said yet; None when the bot's answer,
+        which comes before that, is not whole."""
+        whole = sentences(action.say)
+        said = [segment.text for segment in self._since_caller() if not segment.continues]
+        for begun in range(min(len(whole), len(said)), 0, -1):
+            if said[-begun:] == [sentence.text for sentence in whole[:begun]]:
+                return whole[begun:]
+        return whole if self.answered_in_full else None
 
     @property
     def must_be_heard(self) -> bool:
@@ -148,10 +180,11 @@ class History:
             return []
         return [segment.text for segment in since if segment.turn == self.turn and not segment.continues]
 
-    def latest_reply(self) -> list[Segment]:
-        """The bot's sentences since the caller's last words, and the ones of the answer before those."""
-        segments = [item for item in self.said if isinstance(item, Segment)]
-        return segments[-8:]
+    def heard_between(self, begin: float, end: float, language: str) -> str:
+        """What the caller heard of the bot between two moments, by this worker's clock; the words at both ends too."""
+        latest = list(self.segments.values())[-_LATEST:]
+        heard = [segment.heard_between(begin, end, language) for segment in latest]
+        return " ".join(filter(None, heard))
 
     @property
     def last_heard(self) -> str:
@@ -166,7 +199,7 @@ class History:
             if not segment.unheard or (ending and segment.turn != ending[0].turn):
                 break
             ending.insert(0, segment)
-        return [Sentence(segment.unheard, segment.protected) for segment in ending]
+        return [segment.rest for segment in ending]
 
     def _in_their_places(self) -> list[Segment]:
         """The bot's sentences since the caller's last words, what was said again where it stood first."""
@@ -189,12 +222,19 @@ class History:
         return segments
 
     def messages(
-        self, instructions: str, *, next_turn: str = "", coming: Sequence[Segment] = (), to_go_on: bool = False
+        self,
+        instructions: str,
+        *,
+        next_turn: str = "",
+        coming: Sequence[Segment] = (),
+        to_go_on: bool = False,
+        news: bool = False,
     ) -> tuple[ChatMessage, ...]:
         """The conversation for a chat model: only what was heard counts as said, and roles alternate.
 
         `next_turn` is what the caller is saying just now. The sentences that are `coming` will be heard before anything
-        that the model writes now: they count as said. `to_go_on` asks for the rest of the bot's last words.
+        that the model writes now: they count as said. `to_go_on` asks for the rest of the bot's last words. `news`: the
+        result of a tool is there that the caller has not been told.
         """
         sure = frozenset(segment.id for segment in coming)
         again = {segment.continues.id: segment for segment in self.segments.values() if segment.continues}
@@ -203,7 +243,8 @@ class History:
             if isinstance(item, Exchange):
                 before = messages.pop().content if messages and _is_plain(messages[-1], "assistant") else ""
                 messages.append(ChatMessage("assistant", before, (item.call,)))
-                result = item.result if item.result is not None else _UNKNOWN_RESULT
+                unknown = _RUNNING if item.running else _UNKNOWN_RESULT
+                result = item.result if item.result is not None else unknown
                 messages.append(ChatMessage("tool", result, tool_call_id=item.call.id))
                 continue
             role: Literal["user", "assistant"] = "user" if isinstance(item, str) else "assistant"
@@ -215,6 +256,8 @@ class History:
             messages.append(ChatMessage(role, text))
         if to_go_on:
             messages.append(ChatMessage("system", _GO_ON))
+        elif news and isinstance(self.said[-1], Segment):
+            messages.append(ChatMessage("system", _NEWS))
         return tuple(messages)
 
 

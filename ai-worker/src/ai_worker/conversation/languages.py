@@ -9,6 +9,10 @@ from importlib.resources import files
 
 import yaml
 
+from ai_worker.conversation.numbers import Numbers
+
+_NO_NUMBERS = Numbers({})
+
 
 @dataclass(frozen=True, slots=True)
 class Language:
@@ -26,11 +30,7 @@ class Language:
     backchannels: frozenset[str] = frozenset()
     """What people say to show that they listen; `backchannel_phrases`, in more words than one."""
     backchannel_phrases: frozenset[str] = frozenset()
-    units: tuple[str, ...] = ()
-    """The digits from zero on, then other words for some of them; `tens`: number words of two digits."""
-    tens: frozenset[str] = frozenset()
-    doubling: frozenset[str] = frozenset()
-    """As in "double seven"."""
+    numbers: Numbers = _NO_NUMBERS
     at: frozenset[str] = frozenset()
     """How the signs in an e-mail address are said; `dot` likewise."""
     dot: frozenset[str] = frozenset()
@@ -55,7 +55,7 @@ def _languages() -> dict[str, Language]:
             backchannel_phrases=frozenset(lists.pop("backchannel_phrases", ())),
             phone_lengths=frozenset(lists.pop("phone_lengths", ())),
             lengths={length: frozenset(words.split()) for length, words in lists.pop("lengths", {}).items()},
-            units=tuple(lists.pop("units", "").split()),
+            numbers=Numbers(lists.pop("numbers")),
             **{name: frozenset(words.split()) for name, words in lists.items()},
         )
         for code, lists in yaml.safe_load(text).items()

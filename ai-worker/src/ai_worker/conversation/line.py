@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ai_worker.conversation.actions import OUTCOMES, Act, LineAction
+from ai_worker.conversation.actions import OUTCOMES, Act, LineAction, StopSpeaking
 from ai_worker.conversation.context import Context
-from ai_worker.conversation.history import PendingAction
+from ai_worker.conversation.history import INTERRUPTED, PendingAction
+from ai_worker.conversation.tooluse import ToolUse
 from callbus import transcript
 
 _ATTEMPTS = 3
+_LEFT = "the call is left before."
+_FILE = "a file is played before, and nobody tells when it ends. Call this again when the caller has spoken."
+_NOT_ALONE = "It was not done, for what was to be done before it can't be. Call this again if it is still wanted."
 
 
 class Line:
-    """At most one action is under way. From a transfer or a hang-up on, the bot is `leaving`: nothing stops it.
-
-    `closing` says so even before the last words are heard.
+    """What is planned is done in its order, each when the one before it was. From a transfer or a hang-up on, the bot
+    is `leaving`: nothing stops it; `closing` says so even before the last words are heard.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, tools: ToolUse) -> None:
         self._context = context
+        self._tools = tools
         self._acting: PendingAction | None = None
         self._attempts = 0
         self.closing = False
@@ -30,17 +34,42 @@ class Line:
         acting = self._acting is not None and self._acting.kind in OUTCOMES
         return acting or self.closing or self.outcome is not None
 
-    def plan(self, kind: LineAction, argument: str, tool_call_id: str = "") -> PendingAction:
-        """An action that follows when what the bot says first was heard; the tool call that wants it, if one does."""
-        action = PendingAction(f"{self._context.new_id()}-{kind}", kind, argument, tool_call_id=tool_call_id)
-        self._context.history.pending = action
+    @property
+    def busy(self) -> bool:
+        """Whether the streamer has been asked for something, and has not answered yet."""
+        return self._acting is not None
+
+    @property
+    def nothing_follows(self) -> str:
+        """Why nothing can be done after what is planned; "" when something can."""
+        kinds = {action.kind for action in self._context.history.planned}
+        return _LEFT if kinds & OUTCOMES.keys() else _FILE if "play" in kinds else ""
+
+    def plan(self, kind: LineAction, argument: str, *, tool_call_id: str = "", say: str = "") -> PendingAction:
+        """An action that follows when what the bot says first was heard; the tool call that wants it, if one does, and
+        what that wants said right before."""
+        action_id = f"{self._context.new_id()}-{kind}"
+        action = PendingAction(action_id, kind, argument, tool_call_id=tool_call_id, say=say)
+        self._context.history.planned.append(action)
         self._write(action, "planned")
         return action
 
-    def drop(self, action: PendingAction) -> None:
-        """The caller interrupted the announcement: it is not done."""
-        self._context.history.pending = None
-        self._write(action, "dropped")
+    def drop(self, why: str = INTERRUPTED) -> None:
+        """What is planned and was not asked for is not done: the caller interrupted the announcement, say. The model
+        is told."""
+        history = self._context.history
+        for action in [action for action in history.planned if not action.asked]:
+            history.planned.remove(action)
+            self._write(action, "dropped")
+            self._tools.undone(action.tool_call_id, why)
+
+    def not_planned(self) -> None:
+        """What tool calls wanted done and was not even planned when another worker died: the model is told."""
+        history = self._context.history
+        planned = {action.tool_call_id for action in history.planned}
+        for call in history.without_result:
+            if call.name in self._context.persona.line_tools and call.id not in planned:
+                self._tools.undone(call.id, INTERRUPTED)
 
     def act(self, action: PendingAction) -> None:
         if not action.asked:
@@ -69,11 +98,22 @@ class Line:
         if action is None:
             return False
         self.outcome = OUTCOMES.get(action.kind)
+        self._context.history.file_may_play = action.kind == "play"
         return True
 
-    def refused(self, action_id: str) -> PendingAction | None:
-        """It can't be done; the action, if it is what was asked for."""
-        return self._answered(action_id, "refused")
+    def stop_file(self) -> None:
+        """Somebody speaks: a file that may still be playing is stopped."""
+        if self._context.history.file_may_play:
+            self._context.history.file_may_play = False
+            self._context.emit(StopSpeaking())
+
+    def refused(self, action_id: str, reason: str) -> PendingAction | None:
+        """It can't be done, nor what was to follow, and the model is told; the action, if it is what was asked for."""
+        action = self._answered(action_id, "refused")
+        if action:
+            self._tools.undone(action.tool_call_id, f"It was not done, and can't be: {reason}")
+            self.drop(_NOT_ALONE)
+        return action
 
     def _answered(self, action_id: str, state: Literal["done", "refused"]) -> PendingAction | None:
         action = self._acting
@@ -81,12 +121,12 @@ class Line:
             return None
         self._acting = None
         self._context.timers.cancel("acting")
-        self._context.history.pending = None
+        self._context.history.planned.remove(action)
         self._write(action, state)
         return action
 
     def _write(self, action: PendingAction, state: Literal["planned", "asked", "done", "refused", "dropped"]) -> None:
         acted = transcript.Acted(
-            self._context.now, action.action_id, action.kind, action.argument, state, action.tool_call_id
+            self._context.now, action.action_id, action.kind, action.argument, state, action.tool_call_id, action.say
         )
         self._context.write(acted)

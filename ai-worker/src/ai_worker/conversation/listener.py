@@ -9,7 +9,7 @@ from ai_worker.conversation.actions import PROBE
 from ai_worker.conversation.context import Context
 from ai_worker.conversation.doubt import Doubt, speaks
 from ai_worker.conversation.ear import Ear
-from ai_worker.conversation.endpointing import is_backchannel, words
+from ai_worker.conversation.endpointing import words
 from ai_worker.conversation.line import Line
 from ai_worker.conversation.speaker import Speaker
 from ai_worker.conversation.stages import Stages
@@ -102,6 +102,7 @@ class Listener:
             self._speaker.pause()
             self._look_into_it(self._context.options.false_interruption)
         else:
+            self._line.stop_file()
             self._takeover.hush()
 
     def _look_into_it(self, after: float) -> None:
@@ -208,13 +209,15 @@ class Listener:
         self._timers.cancel("transcribing", "interruption")
         if not utterance.text:
             self._nothing_said()
-        elif self._doubt.echoed(utterance.text, utterance):
+        elif self._doubt.is_echo(utterance.text, utterance):
             self._context.note(f"echo: {utterance.text}")
             self._nothing_said(ask_again=False)
-        elif reply and reply.heard and is_backchannel(utterance.text, self._context.persona.language):
+        elif reply and reply.heard and self._doubt.stops_nobody(utterance.text, utterance):
             # Kept: should the bot fall silent in a moment, it was an answer.
             utterance.backchannel = True
-            self._context.note(f"backchannel: {utterance.text}")
+            self._context.note(f"{'perhaps an echo' if utterance.echoes else 'backchannel'}: {utterance.text}")
+            if utterance.echoes and reply.paused:
+                self._doubt.false_alarm()
             self._speaker.resume()
         elif self.bound:
             self._speaker.resume()

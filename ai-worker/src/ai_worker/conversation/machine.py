@@ -7,9 +7,10 @@ from typing import Any
 
 from ai_worker.conversation import events as ev
 from ai_worker.conversation import operator
-from ai_worker.conversation.actions import Action, Finish
+from ai_worker.conversation.actions import Action
 from ai_worker.conversation.context import Context
 from ai_worker.conversation.ear import Ear
+from ai_worker.conversation.ending import Ending
 from ai_worker.conversation.history import History
 from ai_worker.conversation.keypad import Keypad
 from ai_worker.conversation.line import Line
@@ -26,8 +27,6 @@ from ai_worker.conversation.tooluse import ToolUse
 from ai_worker.conversation.voicemail import Voicemail
 from callbus import transcript
 
-FAILED = "failed"
-
 
 class Conversation:
     """Feed it events and the time with `handle`, carry out the actions in order, and wake it at `next_wake`.
@@ -41,15 +40,16 @@ class Conversation:
     ) -> None:
         self._context = Context(persona, options or TurnTaking(), history or History(), prefix)
         self._timers = self._context.timers
-        self._line = Line(self._context)
+        self._tools = ToolUse(self._context)
+        self._line = Line(self._context, self._tools)
         self._ear = Ear(self._context)
         self._keypad = Keypad(self._context)
-        self._tools = ToolUse(self._context)
         mouth = Mouth(self._context)
         self._speaker = Speaker(self._context, self._line, self._ear, mouth, self._bot_silent)
         self._thinker = Thinker(self._context, self._line, mouth, self._speaker, self._tools)
-        self._silence = Silence(self._context, self._line, self._ear, self._keypad, self._speaker)
+        self._silence = Silence(self._context, self._line, self._ear, self._keypad, self._speaker, self._tools)
         self._takeover = TakeOver(self._context, self._line, mouth, self._thinker, self._nothing_to_go_on_with)
+        self._ending = Ending(self._context, self._line, self._ear, self._speaker, self._thinker, self._takeover)
         self._voicemail = Voicemail(self._context, self._line, self._speaker, self._ear)
         self._operator = Operator(
             self._context, self._line, self._ear, self._speaker, self._thinker, self._takeover, self._bot_silent
@@ -68,7 +68,6 @@ class Conversation:
         self._was_bound = False
         self._deaf_meanwhile = False
         """Whether the caller may have said something unheard before this worker had taken over."""
-        self.finished = False
         speaker, thinker, listener = self._speaker, self._thinker, self._listener
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Begin: self._begin,
@@ -99,7 +98,7 @@ class Conversation:
             ev.OperatorAsked: self._operator.asked,
             ev.AudioLost: self._audio_lost,
             ev.MediaReturned: self._media_returned,
-            ev.CallEnded: self._call_ended,
+            ev.CallEnded: self._ending.call_ended,
             ev.Tick: lambda _: None,
         }
         self._on_timer: dict[str, Callable[[], None]] = {
@@ -116,9 +115,9 @@ class Conversation:
             "speaking": speaker.no_news,
             "silence": self._silence.too_long,
             "keys": self._keys_complete,
-            "acting": self._no_answer_from_the_line,
-            "leaving": lambda: self._finish(self._line.outcome or FAILED, "the media connection stayed open"),
-            "longest": self._too_long,
+            "acting": self._ending.no_answer_from_the_line,
+            "leaving": self._ending.left_too_long_ago,
+            "longest": self._ending.too_long,
             "resuming": self._takeover.go_on,
             "machine silent": self._voicemail.leave_message,
             "machine talks on": self._voicemail.leave_message,
@@ -137,6 +136,11 @@ class Conversation:
         return "speaking" if reply.heard else "thinking"
 
     @property
+    def finished(self) -> bool:
+        """Whether the call is over; then nothing is done any more."""
+        return self._ending.finished
+
+    @property
     def muted(self) -> bool:
         """Whether an operator has told the bot to be silent."""
         return self.history.muted
@@ -153,12 +157,12 @@ class Conversation:
     @property
     def next_wake(self) -> float | None:
         """When `handle` wants to be called with a Tick, if nothing else happens before."""
-        return None if self.finished else self._timers.next()
+        return None if self._ending.finished else self._timers.next()
 
     def handle(self, event: ev.Event, now: float) -> list[Action]:
         """What is to be done about `event`, and about the timers that are due by `now`."""
         self._context.out = []
-        if not self.finished:
+        if not self._ending.finished:
             self._context.now = max(self._context.now, now)
             # The event first: one that came in time is not undone by a timer that is only noticed now.
             self._voicemail.notice(event)
@@ -168,20 +172,20 @@ class Conversation:
             if self._was_bound and not self._listener.bound:
                 self._hear_out()
             self._was_bound = self._listener.bound
+            if self._tools.news and self._silence.nobody_busy:
+                self._speaker.stages = Stages()
+                self._thinker.answer("")
             if not (self._timers.running("turn") or self._ear.awaits_words):
                 self._thinker.forget_guess()
         return self._context.out
 
-    # --- the call begins, comes back, ends
+    # --- the call begins, comes back
 
     def _begin(self, event: ev.Begin) -> None:
         self._voicemail.begin()
-        self._context.after("longest", max(0.0, self._context.persona.longest_call_s - event.elapsed))
-        if self.history.finished:
-            self._end(self.history.outcome or FAILED, "finished by another worker")
-        elif self.history.outcome:
-            self._leave()
-        elif self.history.muted:
+        if self._ending.begin(event.elapsed):
+            return
+        if self.history.muted:
             self._takeover.begin()
             self._takeover.stop()
         elif not self.history.said:
@@ -210,32 +214,6 @@ class Conversation:
         if self._deaf_meanwhile:
             self._nobody_heard_the_caller()
 
-    def _call_ended(self, event: ev.CallEnded) -> None:
-        self._finish(self._line.outcome or "caller_left", event.reason)
-
-    def _finish(self, outcome: str, reason: str) -> None:
-        self._speaker.abandon()
-        self._context.write(transcript.Finished(self._context.now, outcome, reason))
-        self._end(outcome, reason)
-
-    def _end(self, outcome: str, reason: str) -> None:
-        self._timers.clear()
-        self._thinker.forget_guess()
-        self.finished = True
-        self._context.emit(Finish(outcome, reason))
-
-    def _too_long(self) -> None:
-        if self._line.leaving:
-            return
-        self._context.note("the longest duration of a call is reached")
-        self._takeover.stop()
-        self._speaker.abandon()
-        self._ear.close()
-        self._timers.clear()
-        self.history.muted = False
-        self._line.closing = True
-        self._speaker.say_goodbye()
-
     # --- the caller's turn
 
     def _hear_out(self) -> None:
@@ -262,10 +240,10 @@ class Conversation:
             return
         if 0 < self._context.persona.most_turns < self.history.turn:
             self._context.note("the most turns of a call are reached")
-            self._speaker.say_goodbye()
+            self._ending.take_leave()
         elif self._voicemail.repeats(text):
             self._context.note("the caller says the same again and again, word for word")
-            self._speaker.say_goodbye()
+            self._ending.take_leave()
         else:
             self._thinker.answer(text)
 
@@ -309,24 +287,16 @@ class Conversation:
         if not self._line.done(event.action_id):
             return
         if self._line.outcome:
-            self._leave()
+            self._ending.leave()
+        elif self.history.pending and not self._speaker.reply:
+            self._speaker.announce(self.history.pending)
         else:
             self._bot_silent()
 
     def _action_refused(self, event: ev.ActionRefused) -> None:
-        if action := self._line.refused(event.action_id):
+        if action := self._line.refused(event.action_id, event.reason):
             self._context.note(f"{action.kind} refused: {event.reason}")
-            self._tools.refused(action.tool_call_id, event.reason)
             if operator.wanted(action):
                 self._bot_silent()
             else:
                 self._speaker.not_possible()
-
-    def _leave(self) -> None:
-        """The bot has left the call: whatever is under way, nothing but its end is waited for."""
-        self._timers.clear()
-        self._context.after("leaving", self._context.options.leaving_limit)
-
-    def _no_answer_from_the_line(self) -> None:
-        if not self._line.act_again():
-            self._finish(FAILED, "the streamer did not answer")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ai_worker.conversation.actions import Say, StopSpeaking
+from ai_worker.conversation.actions import Say, StopSpeaking, Unsay
 from ai_worker.conversation.context import Context
 from ai_worker.conversation.endpointing import words
 from ai_worker.conversation.events import Played
 from ai_worker.conversation.history import PendingAction
-from ai_worker.conversation.persona import Scripted
 from ai_worker.conversation.scripted import Sentence
 from ai_worker.conversation.segment import Segment
 from ai_worker.conversation.sentences import SentenceSplitter
@@ -25,9 +24,10 @@ class Reply:
     `turn` is the caller's turn that it answers (0: a greeting or prompt of the bot's own). Only what `yields` can be
     interrupted. `paused` holds sentences back while it is not clear whether the caller really interrupts; `unasked`
     says that the model is asked as soon as it is known what was heard before. `excused` replies contain an apology.
-    `calls` are the tools that the model asks for in the answer it is writing, `working` those that run; `request` is
-    what one of them wants done on the line. A reply that is `going_on` was begun by another worker: what of it is
-    `known` already, the model may repeat. `whole` says that all of the text is written down.
+    `asked` are the tool calls as the model wrote them, `calls` those of the answer it is writing, `working` those that
+    run; `to_tell` says that the model is to know of a result. A reply that is `going_on` was begun by another worker:
+    what of it is `known` already, the model may repeat. `whole` says that all of the text is written down. `broken` is
+    a sentence whose voice broke off: what follows it waits until it is known what was heard of it.
     """
 
     id: int
@@ -44,11 +44,12 @@ class Reply:
     waiting: list[Sentence] = field(default_factory=list)
     segments: list[Segment] = field(default_factory=list)
     failed_segments: int = 0
+    broken: Segment | None = None
+    asked: set[ToolCall] = field(default_factory=set)
     calls: list[ToolCall] = field(default_factory=list)
     working: dict[str, ToolCall] = field(default_factory=dict)
     rounds: int = 0
-    request: Scripted | None = None
-    requested_by: str = ""
+    to_tell: bool = False
     known: frozenset[str] = frozenset()
     going_on: bool = False
     whole: bool = False
@@ -76,7 +77,7 @@ class Reply:
     @property
     def coming(self) -> list[Segment]:
         """What the caller will hear, or hear the rest of, before anything that is written from now on."""
-        return [*self.unsettled, *(self.cut if self.paused else ())]
+        return [*self.unsettled, *(self.cut if self.paused or self.broken else ())]
 
     @property
     def finished(self) -> bool:
@@ -118,17 +119,16 @@ class Mouth:
         reply, now = self.reply, self._context.now
         if reply is None:
             return
-        if reply.paused:
+        if reply.paused or reply.broken:
             reply.waiting += sentences
             return
         for sentence in sentences:
-            segment = Segment(self._context.new_id(), sentence.text, reply.turn, sentence.protected)
+            text, protected, by_operator = sentence.text, sentence.protected, sentence.by_operator
+            segment = Segment(self._context.new_id(), text, reply.turn, protected, by_operator=by_operator)
             reply.segments.append(segment)
             self._history.bot(segment)
-            self._context.write(
-                transcript.BotSays(now, segment.id, sentence.text, reply.turn, protected=sentence.protected)
-            )
-            self._context.emit(Say(segment.id, sentence.text, reply.turn))
+            self._context.write(transcript.BotSays(now, segment.id, text, reply.turn, protected, by_operator))
+            self._context.emit(Say(segment.id, text, reply.turn))
 
     def _say_new(self, reply: Reply, texts: list[str]) -> None:
         self.say([Sentence(text) for text in texts if " ".join(words(text)) not in reply.known])
@@ -154,8 +154,12 @@ class Mouth:
             return
         reply.paused = reply.resume_when_silent = reply.line_lost = False
         reply.failed_segments = 0
-        sentences = [Sentence(segment.unheard, segment.protected) for segment in reply.cut] + reply.waiting
-        reply.waiting = []
+        self._go_on(reply, reply.cut)
+
+    def _go_on(self, reply: Reply, cut: Iterable[Segment]) -> None:
+        """Say the rest of what was `cut`, and what waits behind it."""
+        sentences = [*(segment.rest for segment in cut), *reply.waiting]
+        reply.broken, reply.waiting = None, []
         self.say(sentences)
 
     def abandon(self) -> Reply | None:
@@ -189,16 +193,36 @@ class Mouth:
         if segment is None or segment.settled:
             return
         segment.failed = True
+        begun = segment.playing or segment.sounding
         if self.reply and segment in self.reply.segments:
-            self.reply.failed_segments += 1
-        if not (segment.playing or segment.sounding):
+            if begun and not (segment.said_again or self.reply.paused):
+                self._hold_back_after(segment, self.reply)
+            else:
+                self.reply.failed_segments += 1
+        if not begun:
             self._settle(segment, "", interrupted=True)
+
+    def _hold_back_after(self, broken: Segment, reply: Reply) -> None:
+        """What follows this sentence is said when the rest of it was; of the sentences behind it there is no audio."""
+        reply.broken = broken
+        if later := reply.segments[reply.segments.index(broken) + 1 :]:
+            self._context.emit(Unsay())
+        for segment in later:
+            self._settle(segment, "", interrupted=True)
+
+    def _mend(self) -> None:
+        """It is known what was heard of the sentence that broke off: the rest of it is for another voice."""
+        reply = self.reply
+        if reply and reply.broken and reply.broken.settled and not reply.paused:
+            behind = reply.segments[reply.segments.index(reply.broken) :]
+            self._go_on(reply, [segment for segment in reply.cut if segment in behind])
 
     def give_up(self) -> None:
         """What is not heard of counts as failed, and must not be heard later either."""
         if self.reply:
-            self.reply.failed_segments += len(self.reply.unsettled)
+            self.reply.failed_segments += len(self.reply.unsettled) + len(self.reply.waiting)
             self._hush(self.reply)
+            self.reply.broken, self.reply.waiting = None, []
         self.settle_unknown()
 
     def settle_unknown(self) -> None:
@@ -216,13 +240,14 @@ class Mouth:
             self._stopped.clear()
             if self.reply and self.reply.resume_when_silent:
                 self.resume()
+            self._mend()
             return None
         segment = self._history.segments.get(event.segment)
         if segment is None or segment.settled:
             return None
         if event.state == "started":
             segment.playing = True
-            segment.started_at = event.at
+            segment.started_at, segment.since = event.at, self._context.now
             return segment
         if event.state == "finished" and not segment.failed:
             heard = segment.text
@@ -233,6 +258,7 @@ class Mouth:
             # Nobody here asked for it: the line was lost. The rest waits for its return.
             self.pause()
             self.reply.line_lost = True
+        self._mend()
         return None
 
     def _hush(self, reply: Reply) -> None:

@@ -106,7 +106,7 @@ class Operator:
         self._utter(text)
 
     def _utter(self, text: str) -> None:
-        self._speaker.say(text)
+        self._speaker.say_for_operator(text)
         self._reply, self._text = self._speaker.reply, text
 
     def _leave(self, event: OperatorAsked, kind: LineAction, argument: str) -> None:
@@ -120,7 +120,7 @@ class Operator:
             self._note(event, "not done: the bot is leaving the call")
         else:
             self._stop_talking()
-            self._history.pending = action
+            self._history.planned = [action]
             self._line.act(action)
             self._note(event)
 

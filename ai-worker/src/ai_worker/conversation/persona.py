@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ai_worker.conversation.actions import LineAction
 from ai_worker.conversation.endpointing import EndpointingOptions
 from ai_worker.conversation.scripted import protect
+from ai_worker.conversation.texts import ENGLISH
 from ai_worker.providers.base import ToolSpec
 
 
@@ -37,17 +38,18 @@ class Persona:
 
     greeting: str
     language: str = "en"
+    """ISO 639-1, with a region where the agent names one: "en-GB"."""
     notice: str = ""
     """Said after the greeting, and never interrupted."""
     opening: Scripted | None = None
     """In place of the greeting: out of hours, say."""
     instructions: str = ""
-    apology: str = "I am sorry, something went wrong on my side."
-    not_possible: str = "I am sorry, that is not possible right now. What else can I do for you?"
+    apology: str = ENGLISH.apology
+    not_possible: str = ENGLISH.not_possible
     """Said when what the bot has announced can't be done."""
-    reprompt: str = "Sorry, I did not catch that."
-    silence_prompts: tuple[str, ...] = ("Are you still there?", "I am still here if you need anything.")
-    goodbye: str = "I will hang up now. Goodbye."
+    reprompt: str = ENGLISH.reprompt
+    silence_prompts: tuple[str, ...] = ENGLISH.silence_prompts
+    goodbye: str = ENGLISH.goodbye
     allow_interruptions: bool = True
     voicemail: VoicemailPlan | None = None
     """None: whoever is on the line is taken for a person."""
@@ -57,9 +59,13 @@ class Persona:
     most_turns: int = 0
     """Turns of the caller after which the bot says goodbye; 0 for no limit."""
     tools: tuple[ToolSpec, ...] = ()
-    filler: str = "One moment, please."
+    line_tools: frozenset[str] = frozenset()
+    """The names of those that want something done on the line, and do nothing else."""
+    filler: str = ENGLISH.filler
     fillers: Mapping[str, str] = field(default_factory=dict)
     """What is said while a slow tool runs, by the tool's name; `filler` for the others."""
+    long_waits: tuple[str, ...] = ENGLISH.long_waits
+    """What is said after that while it goes on, one after the other; none: nothing more is said."""
     script: Callable[[str], Scripted | None] = field(default=_no_script)
 
     @property
@@ -96,7 +102,11 @@ class TurnTaking:
     """A turn that ends later than this is not guessed at yet: the caller will probably go on."""
     late_answer: float = 1.0
     """A "yes" that ended no longer than this before the bot's last word answers it; an earlier one is a backchannel."""
+    late_option: float = 3.0
+    """The same for words that the bot had just said itself: an option that it named, if not an echo."""
     silence_prompt: float = 8.0
+    silence_after_file: float = 30.0
+    """The same after a file was put on the line: nobody says how long it is, nor when it has ended."""
     after_noise: float = 1.0
     """Noise puts the next silence prompt off, but by no more than this."""
     lost_audio: float = 0.4
@@ -118,8 +128,11 @@ class TurnTaking:
     acting_limit: float = 3.0
     leaving_limit: float = 10.0
     filler_after: float = 0.8
-    tool_limit: float = 20.0
-    """A tool's own deadline is shorter; this one is for an answer that never comes."""
+    """A tool that has not answered by then is waited for with a word, and then with another one"""
+    filler_again: float = 6.0
+    """after each so many seconds."""
+    tool_limit: float = 35.0
+    """A tool's own deadline (at most 30 s) is shorter; this one is for an answer that never comes."""
     tool_rounds: int = 4
     """A model that calls tools again and again is stopped."""
     key_pause: float = 2.0
@@ -128,4 +141,5 @@ class TurnTaking:
     """An answering machine that is silent for this long records, beep or not."""
     machine_limit: float = 60.0
     """One that talks on for longer gets its message anyway."""
-    failures_tolerated: int = 2
+    failures_tolerated: int = 1
+    """In a row; the next one leads to a person, or to the end of the call."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ai_worker.conversation import operator
 from ai_worker.conversation.actions import OUTCOMES
-from ai_worker.conversation.history import History, PendingAction
+from ai_worker.conversation.history import INTERRUPTED, History, PendingAction
 from ai_worker.conversation.segment import Segment
 from ai_worker.providers.base import ToolCall
 from callbus import transcript
@@ -19,10 +19,12 @@ def rebuilt_history(entries: Iterable[transcript.Entry]) -> History:
         match entry:
             case transcript.CallerSaid() if entry.turn > history.turn:
                 history.caller(entry.text)
+                history.file_may_play = False
                 history.turn = entry.turn
                 history.resume_from = entry.in_id
             case transcript.BotSays() if entry.segment not in history.segments:
-                history.bot(Segment(entry.segment, entry.text, entry.reply_to, entry.protected))
+                history.bot(_segment(entry))
+                history.file_may_play = False
             case transcript.Answered():
                 history.reply_is_whole()
             case transcript.BotHeard():
@@ -36,10 +38,10 @@ def rebuilt_history(entries: Iterable[transcript.Entry]) -> History:
                 pass
             case transcript.ToolUsed(state="asked"):
                 history.asked(ToolCall(entry.tool_call_id, entry.name, entry.arguments))
-            case transcript.ToolUsed(state="failed"):
-                history.failed(entry.tool_call_id, entry.result)
             case transcript.ToolUsed():
-                history.answered(entry.tool_call_id, entry.result)
+                # What failed at once is a result like any other; what failed after it was done takes that one's place.
+                if not history.answered(entry.tool_call_id, entry.result) and entry.state == "failed":
+                    history.failed(entry.tool_call_id, entry.result)
             case transcript.Noted():
                 operator.recall(history, entry.note)
             case transcript.MachineHeard():
@@ -51,17 +53,33 @@ def rebuilt_history(entries: Iterable[transcript.Entry]) -> History:
     return history
 
 
+def _segment(said: transcript.BotSays) -> Segment:
+    return Segment(said.segment, said.text, said.reply_to, said.protected, by_operator=said.by_operator)
+
+
 def _acted(history: History, entry: transcript.Acted) -> None:
-    pending = history.pending
-    known = pending is not None and pending.action_id == entry.action_id
-    if entry.state == "planned" and known:
-        return
+    action = next((planned for planned in history.planned if planned.action_id == entry.action_id), None)
     if entry.state in ("planned", "asked"):
-        asked = entry.state == "asked"
-        after = pending.planned_after if asked and pending else len(history.said)
-        history.pending = PendingAction(entry.action_id, entry.kind, entry.argument, asked, after, entry.tool_call_id)
+        if action is None:
+            action = PendingAction(
+                entry.action_id,
+                entry.kind,
+                entry.argument,
+                planned_after=len(history.said),
+                tool_call_id=entry.tool_call_id,
+                say=entry.say,
+            )
+            history.planned.append(action)
+        if entry.state == "asked":
+            action.asked = True
+            if not operator.wanted(action):
+                history.reply_is_whole()
         return
-    if known:
-        history.pending = None
+    if action:
+        history.planned.remove(action)
     if entry.state == "done":
         history.outcome = OUTCOMES.get(entry.kind, history.outcome)
+        history.file_may_play = entry.kind == "play"
+    else:
+        # The worker may have died before it could write down what the model is to know of it.
+        history.failed(entry.tool_call_id, INTERRUPTED if entry.state == "dropped" else "It was not done.")

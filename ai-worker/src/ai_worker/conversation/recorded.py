@@ -15,20 +15,24 @@ _PARTS = {
     "apagado": "(?:no (?:se encuentra|esta) disponible|apagado o fuera de cobertura)",
     "abonado": "(?:persona|numero|abonado|usuario|cliente|telefono)",
     "weg": "(?:nicht erreichbar|nicht verfugbar|nicht zu erreichen|nicht vergeben)",
+    # A person wants to leave one; a machine asks for it.
+    "nobody": "(?<!to )(?<!i )(?<!ill )(?<!can )(?<!could )(?<!will )(?<!you )",
+    "cant": "(?:cant|cannot|unable to|not able to)",
     "some": r"(?:\w+ ){0,8}",
     "few": r"(?:\w+ ){0,4}",
 }
 _PHRASES = r"""
     after (?:the|this) (?:tone|beep|signal)
     message {few}at the (?:tone|beep)
-    (?:youve|you have|you) reached {few}{box}
+    (?:youve|you have) reached {few}{box}
+    you reached the {few}{box}
     (?:this is|through to) the {box} (?:of|for)
     {party} (?:calling|called|dialed|dialled|trying to (?:reach|call)) {few}{away}
     forwarded to (?:an automated |a )?voice (?:mail|message|messaging)
-    leave (?:me |us )?(?:a|your) {some}message and (?:i|we|ill|well|someone)
+    {nobody}leave (?:me |us )?(?:a|your) {some}message and (?:ill|i will|we|well|someone will)
     please leave (?:me |us )?(?:a|your) {few}message(?! (?:for|with|to))
     {box} is full
-    (?:cant|cannot|unable to|not able to) (?:come to the phone|take your call|answer your call|get to the phone)
+    (?<!was )(?<!were ){cant} (?:come to the phone|take your call|answer your call|get to the phone)
 
     apres le (?:signal|bip|top)
     laissez(?: moi| nous)? (?:un|votre|vos) {few}(?:message|coordonnees)

@@ -13,10 +13,14 @@ _MARK = re.compile(r"<<|>>")
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence to be said. The caller can't interrupt the bot until a `protected` one was heard."""
+    """A sentence to be said. The caller can't interrupt the bot until a `protected` one was heard.
+
+    `by_operator`: they are an operator's words.
+    """
 
     text: str
     protected: bool = False
+    by_operator: bool = False
 
 
 def sentences(text: str) -> list[Sentence]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from ai_worker.conversation.scripted import Sentence
 from ai_worker.providers.base import SaidUntil
 from ai_worker.saying import spoken
 
@@ -18,7 +19,7 @@ class Segment:
 
     `sounding` says that audio of it is on its way to the caller, `playing` that it is being heard; `continued` that its
     unheard words were said again, in another segment, which `continues` this one. The bot can't be interrupted until a
-    `protected` one was heard.
+    `protected` one was heard. `by_operator`: they are an operator's words.
     """
 
     id: str
@@ -34,8 +35,11 @@ class Segment:
     continues: Segment | None = field(default=None, repr=False, compare=False)
     synthesised_ms: int | None = None
     started_at: float | None = None
+    """When it began to be heard, by the streamer's clock; `since` says so by this worker's."""
+    since: float | None = None
     timed: list[SaidUntil] = field(default_factory=list)
     """When which words will have been said, as far as the TTS knows; they count the text as it is said."""
+    by_operator: bool = False
 
     @property
     def settled(self) -> bool:
@@ -45,6 +49,16 @@ class Segment:
     def must_be_heard(self) -> bool:
         """Whether the caller has to hear (more of) it before he can interrupt."""
         return self.protected and (not self.settled or (self.interrupted and not self.failed and self.unheard != ""))
+
+    @property
+    def said_again(self) -> bool:
+        """Whether it is the rest of a sentence whose voice broke off."""
+        return self.continues is not None and self.continues.failed
+
+    @property
+    def rest(self) -> Sentence:
+        """What of it is to be said again."""
+        return Sentence(self.unheard, self.protected, self.by_operator)
 
     @property
     def unheard(self) -> str:
@@ -68,6 +82,17 @@ class Segment:
             return self.text
         # A word that was cut in the middle was not heard.
         return self.text[: max(0, self.text.rfind(" ", 0, reached + 1))].rstrip()
+
+    def heard_between(self, begin: float, end: float, language: str) -> str:
+        """The words that were heard between two moments by this worker's clock, those at both ends included."""
+        if self.since is None or end < self.since:
+            return ""
+        first, last = (self.heard_by(round((at - self.since) * 1000), 0, language) for at in (begin, end))
+        if self.heard is not None and len(self.heard) < len(last):
+            last = self.heard
+        # The word that is being said is not heard whole yet.
+        ends = self.text.find(" ", len(last) + 1)
+        return self.text[len(first) : None if ends < 0 else ends].strip()
 
     def _expected_ms(self, chars: int) -> float:
         if not self.timed:

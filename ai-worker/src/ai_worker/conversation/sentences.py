@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 MIN_CHARS = 20
 FIRST_MIN_CHARS = 8
@@ -10,8 +11,11 @@ FIRST_MIN_CHARS = 8
 MAX_CHARS = 220
 
 _ABBREVIATIONS = frozenset("mr mrs ms dr st no vs etc e.g i.e a.m p.m prof sr jr approx".split())
-_SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*(?=\s)|\n")
-_ANY_END = re.compile(rf"{_SENTENCE_END.pattern}|[,;:–—](?=\s)")
+# Where words are written without spaces, the sign alone ends a sentence; what closes it may follow in the next piece.
+_WIDE = "。！？｡"
+_CLOSING = rf"{_WIDE}!?…」』）】〉》”’\"')\]"
+_SENTENCE_END = re.compile(rf"[.!?…]+[\"')\]]*(?=\s)|\n|[{_WIDE}][{_CLOSING}]*(?=[^{_CLOSING}])")
+_ANY_END = re.compile(rf"{_SENTENCE_END.pattern}|[,;:–—](?=\s)|[、，；]")
 # Emphasis, code, headings, list markers; a single * or # may be a key to press.
 _MARKUP = re.compile(r"\*\*|__|`+|^\s*#{1,6}\s+|^\s*[-•*]\s+", re.MULTILINE)
 
@@ -46,11 +50,12 @@ class SentenceSplitter:
         for match in end.finditer(self._pending):
             if match.end() > MAX_CHARS:
                 break
-            if len(_spoken(self._pending[: match.end()])) >= least and not self._abbreviated(match.start()):
+            if _length(_spoken(self._pending[: match.end()])) >= least and not self._abbreviated(match.start()):
                 return match.end()
         if len(self._pending) > MAX_CHARS:
             # A run-on answer is cut between words rather than kept from the caller.
-            return self._pending.rfind(" ", 0, MAX_CHARS) + 1 or MAX_CHARS
+            cut = max(self._pending.rfind(sign, 0, MAX_CHARS) for sign in " 、，")
+            return cut + 1 or MAX_CHARS
         return None
 
     def _abbreviated(self, end: int) -> bool:
@@ -62,6 +67,11 @@ def split_sentences(text: str) -> list[str]:
     """A whole text as sentences, none of them a mere clause."""
     splitter = SentenceSplitter(early=False)
     return splitter.feed(text) + splitter.flush()
+
+
+def _length(text: str) -> int:
+    """In letters of an alphabet: a wide character (東) says as much as two of them, at least."""
+    return len(text) + sum(unicodedata.east_asian_width(char) in "WF" for char in text)
 
 
 def _spoken(text: str) -> str:

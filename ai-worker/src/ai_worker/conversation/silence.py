@@ -7,17 +7,22 @@ from ai_worker.conversation.ear import Ear
 from ai_worker.conversation.keypad import Keypad
 from ai_worker.conversation.line import Line
 from ai_worker.conversation.speaker import Speaker
+from ai_worker.conversation.tooluse import ToolUse
 
 
 class Silence:
-    """Waits while neither side does anything: the timer `silence`."""
+    """Waits while neither side does anything: the timer `silence`. While a tool is at work, it is the bot that is
+    waited for: it says so from time to time."""
 
-    def __init__(self, context: Context, line: Line, ear: Ear, keypad: Keypad, speaker: Speaker) -> None:
+    def __init__(
+        self, context: Context, line: Line, ear: Ear, keypad: Keypad, speaker: Speaker, tools: ToolUse
+    ) -> None:
         self._context = context
         self._line = line
         self._ear = ear
         self._keypad = keypad
         self._speaker = speaker
+        self._tools = tools
         self._prompts = 0
         self._patient_until = 0.0
         self._missed = False
@@ -38,14 +43,24 @@ class Silence:
     def begin(self) -> None:
         """The bot has finished speaking: the caller gets time to answer."""
         self._missed = False
-        self._patient_until = self._context.now + self._context.options.silence_prompt
+        options = self._context.options
+        patience = options.silence_after_file if self._context.history.file_may_play else options.silence_prompt
+        if self._tools.running:
+            patience = options.filler_again
+        self._patient_until = self._context.now + patience
         self.wait()
+
+    @property
+    def nobody_busy(self) -> bool:
+        """Whether neither side does anything, and the bot may."""
+        context = self._context
+        occupied = self._speaker.reply or self._ear.busy or self._line.leaving or self._line.busy or self._keypad.digits
+        return not (occupied or context.history.muted)
 
     def wait(self) -> None:
         """The caller's time goes on, a little longer if he has just made a noise."""
         context = self._context
-        occupied = self._speaker.reply or self._ear.busy or self._line.leaving or self._keypad.digits
-        if not (occupied or context.history.muted):
+        if self.nobody_busy:
             patient_until = max(self._patient_until, context.now + context.options.after_noise)
             context.timers.set("silence", context.now + context.options.after_loss if self._missed else patient_until)
 
@@ -55,6 +70,9 @@ class Silence:
         if self._missed:
             self._missed = False
             self._speaker.speak(self._context.persona.reprompt)
+            return
+        if self._tools.running:
+            self._speaker.speak(self._tools.filler())
             return
         prompts = self._context.persona.silence_prompts
         if self._prompts < len(prompts):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ai_worker.conversation import events as ev
 from ai_worker.conversation.actions import StopThinking
@@ -12,9 +13,11 @@ from ai_worker.conversation.history import PendingAction
 from ai_worker.conversation.line import Line
 from ai_worker.conversation.mouth import Mouth, Reply
 from ai_worker.conversation.persona import Scripted
-from ai_worker.conversation.scripted import sentences
+from ai_worker.conversation.scripted import Sentence, sentences
 from ai_worker.conversation.stages import Stages
 from callbus import transcript
+
+_GIVEN_UP = "It was not done: too much went wrong before."
 
 
 class Speaker:
@@ -42,7 +45,13 @@ class Speaker:
 
     def say(self, text: str, *, turn: int = 0, action: PendingAction | None = None) -> None:
         """Say a fixed text, whoever wants it said, then do `action`."""
-        whole = sentences(text)
+        self._say(sentences(text), turn, action)
+
+    def say_for_operator(self, text: str) -> None:
+        """Say an operator's words; they protect nothing."""
+        self._say([replace(sentence, by_operator=True) for sentence in sentences(text)], 0, None)
+
+    def _say(self, whole: list[Sentence], turn: int, action: PendingAction | None) -> None:
         self.open(turn, action=action, protected=any(sentence.protected for sentence in whole))
         self._mouth.say(whole)
         self.progress()
@@ -65,11 +74,16 @@ class Speaker:
     def say_goodbye(self) -> None:
         self.perform(Scripted(self._context.persona.goodbye, "hangup"))
 
+    def announce(self, action: PendingAction) -> None:
+        """What was done on the line is followed by this: say what comes before it, then do it."""
+        self.say(action.say, turn=self._context.history.turn, action=action)
+
     def open(self, turn: int, *, action: PendingAction | None = None, protected: bool = False) -> Reply:
         """Begin a reply; it is held back while the caller is saying something.
 
         `protected`: it has sentences that can't be interrupted.
         """
+        self._line.stop_file()
         yields = self._context.persona.allow_interruptions
         paused = self._ear.holds_back(interruptible=yields and not protected)
         reply = Reply(self._context.new_reply(), turn, yields, paused=paused, action=action)
@@ -100,13 +114,12 @@ class Speaker:
     def abandon(self) -> None:
         """The caller has taken the turn, or the call is over."""
         reply = self._mouth.abandon()
+        self._line.drop()
         if reply is None:
             return
-        self._context.timers.cancel("thinking", "speaking", "settling", "filler", "tools")
+        self._context.timers.cancel("thinking", "speaking", "settling", "filler")
         if reply.thinking and not reply.unasked:
             self._context.emit(StopThinking(reply.id))
-        if reply.action:
-            self._line.drop(reply.action)
 
     # --- making up for what went wrong
 
@@ -122,8 +135,11 @@ class Speaker:
         reply.excused = True
         if self._failures > self._context.options.failures_tolerated:
             text = persona.apology if persona.fallback_number else f"{persona.apology} {persona.goodbye}"
+            self._line.drop(_GIVEN_UP)
             reply.action = self._way_out()
         self._mouth.say(sentences(text))
+        if reply.action:
+            self._mouth.say(sentences(reply.action.say))
         self.progress()
 
     def not_possible(self) -> None:
@@ -203,6 +219,7 @@ class Speaker:
         if reply.turn and not reply.excused and not broken:
             self._failures = 0
         if reply.action:
+            self._context.history.reply_is_whole()
             self._line.act(reply.action)
         elif broken and not reply.heard and self._failures >= self._context.options.failures_tolerated:
             # Words would only fail again: act without them.

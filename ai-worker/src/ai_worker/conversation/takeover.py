@@ -49,11 +49,12 @@ class TakeOver:
         self._end()
         self._mouth.settle_unknown()
         if not history.announced:
-            self._drop()
+            self._line.drop()
         rest = self._missing()
         result_came = history.unanswered and isinstance(history.said[-1], Exchange)
         sentences = history.unheard_ending() + (rest or [])
-        ask = history.pending is None and (result_came or rest is None)
+        mine_to_decide = history.pending is None or history.pending.tool_call_id != ""
+        ask = mine_to_decide and (result_came or rest is None)
         if sentences or ask or history.pending:
             said = frozenset(" ".join(words(text)) for text in history.said_in_turn())
             self._thinker.continue_with(sentences, history.pending, ask=ask, known=None if result_came else said)
@@ -71,12 +72,14 @@ class TakeOver:
         """Something else comes first: what was left unsaid stays unsaid."""
         if self.under_way:
             self._end()
-            self._drop()
+            self._line.drop()
             self._mouth.silence()
 
     def _missing(self) -> list[Sentence] | None:
         """What was to follow the other worker's last sentence, by the script; None when only the model can tell."""
         history, persona = self._context.history, self._context.persona
+        if history.pending and history.pending.tool_call_id:
+            return history.left_to_announce(history.pending)
         said = history.said_in_turn()
         if not (history.cut_short and said):
             return []
@@ -92,7 +95,4 @@ class TakeOver:
     def _end(self) -> None:
         self.under_way = False
         self._context.timers.cancel("resuming")
-
-    def _drop(self) -> None:
-        if pending := self._context.history.pending:
-            self._line.drop(pending)
+        self._line.not_planned()

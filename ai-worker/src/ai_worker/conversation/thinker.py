@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ai_worker.conversation import events as ev
-from ai_worker.conversation.actions import StopThinking, Think
+from ai_worker.conversation.actions import LineAction, StopThinking, Think
 from ai_worker.conversation.context import Context
 from ai_worker.conversation.guess import Speculation
-from ai_worker.conversation.history import PendingAction
+from ai_worker.conversation.history import INTERRUPTED, PendingAction
 from ai_worker.conversation.line import Line
 from ai_worker.conversation.mouth import Mouth, Reply
+from ai_worker.conversation.persona import Scripted
 from ai_worker.conversation.scripted import Sentence, sentences
 from ai_worker.conversation.speaker import Speaker
 from ai_worker.conversation.tooluse import LATE_RESULT, ToolUse
@@ -28,7 +31,7 @@ class Thinker:
     # --- what to think of
 
     def answer(self, text: str) -> None:
-        """Answer the caller's latest turn; "" when a tool's result came since."""
+        """Answer the caller's latest turn; "" when a tool's result is to be told."""
         history, persona = self._context.history, self._context.persona
         self._speculation.turn_over()
         if text and (scripted := persona.script(text)):
@@ -71,7 +74,8 @@ class Thinker:
         reply.thinking = True
         context.after("thinking", context.options.thinking_limit)
         to_go_on = reply.going_on and not reply.rounds
-        messages = context.history.messages(persona.instructions, coming=reply.coming, to_go_on=to_go_on)
+        news, self._tools.news = self._tools.news, False
+        messages = context.history.messages(persona.instructions, coming=reply.coming, to_go_on=to_go_on, news=news)
         if guess := self._speculation.take(messages):
             reply.id = guess.reply
             self._speaker.stages.adopt(guess.marks)
@@ -134,11 +138,17 @@ class Thinker:
         if reply.calls:
             self._tools.use(reply)
             self._speaker.progress()
-        elif reply.sentences or reply.going_on:
+        elif reply.sentences or reply.going_on or reply.action:
             self._speaker.stages.mark("first_sentence", self._context.now)
-            self._speaker.progress()
+            self._conclude(reply)
         else:
             self._lost(reply, "an empty answer")
+
+    def _conclude(self, reply: Reply) -> None:
+        """All is said but for what announces the action that follows."""
+        if reply.action:
+            self._mouth.say(sentences(reply.action.say))
+        self._speaker.progress()
 
     def thinking_too_long(self) -> None:
         reply = self._mouth.reply
@@ -156,28 +166,41 @@ class Thinker:
     # --- its tools work
 
     def tool_done(self, event: ev.ToolDone) -> None:
-        reply = self._tools.done(self._mouth.reply, event)
-        if reply is None:
+        reply = self._mouth.reply
+        if event.request and event.request.kind:
+            # Before its result is written down: the plan is what makes that true.
+            event = self._planned(reply, event, event.request.kind, event.request)
+        if not self._tools.done(reply, event) or reply is None:
             return
-        if reply.request:
-            request, reply.request = reply.request, None
-            if request.kind and not reply.action:
-                reply.action = self._line.plan(request.kind, request.argument, reply.requested_by)
-            self._mouth.say(sentences(request.say))
-            self._speaker.progress()
+        if not reply.to_tell:
+            self._conclude(reply)
         elif reply.rounds < self._context.options.tool_rounds:
             self._think(reply)
         else:
             self._lost(reply, "it called tools again and again")
 
+    def _planned(self, reply: Reply | None, event: ev.ToolDone, kind: LineAction, request: Scripted) -> ev.ToolDone:
+        """What a tool call wants done on the line is planned, or the model is told that it is not."""
+        if reply is None or event.tool_call_id not in reply.working:
+            return replace(event, text=INTERRUPTED, failed=True)
+        if why := self._line.nothing_follows:
+            return replace(event, text=f"It was not done: {why}", failed=True)
+        action = self._line.plan(kind, request.argument, tool_call_id=event.tool_call_id, say=request.say)
+        reply.action = reply.action or action
+        return event
+
     def tools_too_long(self) -> None:
-        reply = self._mouth.reply
-        for tool_call_id in list(reply.working) if reply else ():
-            self.tool_done(ev.ToolDone(tool_call_id, LATE_RESULT))
+        for tool_call_id in self._tools.too_long():
+            self.tool_done(ev.ToolDone(tool_call_id, LATE_RESULT, failed=True))
 
     def fill(self) -> None:
-        """A slow tool is waited for: the caller is told so, unless the bot is saying something anyway."""
-        reply = self._mouth.reply
-        if reply and reply.working and not (reply.paused or reply.unsettled):
-            self._mouth.say(sentences(self._tools.filler(reply)))
-            self._speaker.watch()
+        """A slow tool is waited for: the caller is told so, as soon as the bot is not saying something anyway."""
+        reply, options = self._mouth.reply, self._context.options
+        if reply is None or not reply.working:
+            return
+        if reply.paused or reply.unsettled:
+            self._context.after("filler", options.filler_after)
+            return
+        self._mouth.say(sentences(self._tools.filler()))
+        self._speaker.watch()
+        self._context.after("filler", options.filler_again)

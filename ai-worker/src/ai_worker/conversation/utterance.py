@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 class Utterance:
     """What the caller says until the turn is over, pauses included. Positions are ms of media.
 
-    `from_ms` is where the part that is still to be transcribed begins; `parts` are the words of the parts before it, by
-    revision, `words` those of the latest revision: None as long as they are awaited. `stopped_at` is the end of the
-    last speech by the worker's clock, `ended_at` the same by the streamer's. `partial` is what the STT understands so
-    far of what comes after the parts, `probed` what it understood when it was last asked in the middle of it, up to
-    `probed_ms`. `pauses` (s) are those in a number, a spelling or an address that is being dictated. `over_bot` says
-    that it began while the bot was heard; a `doubtful` one is the rest of a sound that goes on after the caller has
-    finished, as long as there are no words in it. At `faded_ms` the caller's voice ended, while others go on behind it.
+    `from_ms` is where the part that is still to be transcribed begins; `parts` are the words of the parts before
+    it, by revision, `words` those of the latest revision: None as long as they are awaited. `stopped_at` is the end
+    of the last speech by the worker's clock, `ended_at` the same by the streamer's. `partial` is what the STT
+    understands so far of what comes after the parts, `probed` what it understood when it was last asked in the
+    middle of it, up to `probed_ms`. `pauses` (s) are those in a number, a spelling or an address that is being
+    dictated. `over_bot` says that it began while the bot was heard, `echoes` that the bot had just said these words
+    itself; a `doubtful` one is the rest of a sound that goes on after the caller has finished, as long as there are
+    no words in it. At `faded_ms` the caller's voice ended, while others go on behind it.
     """
 
     id: int
@@ -30,6 +31,7 @@ class Utterance:
     parts: dict[int, str | None] = field(default_factory=dict)
     pauses: list[float] = field(default_factory=list)
     backchannel: bool = False
+    echoes: bool = False
     sounds_finished: bool = False
     partial: str = ""
     probed: str | None = None

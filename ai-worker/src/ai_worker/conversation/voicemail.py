@@ -63,8 +63,7 @@ class Voicemail:
         history = self._context.history
         if history.pending and (history.pending.asked or history.announced):
             return False
-        if history.pending:
-            self._line.drop(history.pending)
+        self._line.drop()
         self._wait()
         return True
 

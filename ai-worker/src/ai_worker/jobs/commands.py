@@ -26,7 +26,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line. Its `command` is None when the jobs are to be run."""
     top = argparse.ArgumentParser(prog="ai-jobs", description="Runs what comes after a call; or, with a command:")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("dead", help="list the records that CALLS_WEBHOOK_URL did not take")
+    commands.add_parser("dead", help="list the records that CALLS_WEBHOOK_URL did not take, and has not taken since")
     replay = commands.add_parser("replay", help="have a call's record delivered again")
     which = replay.add_mutually_exclusive_group(required=True)
     which.add_argument("call_id", nargs="?", metavar="ID", help="the call")
@@ -55,9 +55,15 @@ async def _dead(settings: JobsSettings) -> int:
     async with connect(settings.redis_url) as broker:
         letters = await deliveries.dead(broker)
     for letter in letters:
-        died_at = datetime.fromtimestamp(letter.died_at, UTC).isoformat(timespec="seconds")
-        _say(f"{letter.call_id}  {died_at}  {letter.tries} tries  {letter.reason}")
-    _say(f"{len(letters)} dead letters" + ("; ai-jobs replay ID or --all sends them again" if letters else ""))
+        delivery = letter.delivery
+        line = [letter.call_id, _moment(letter.died_at), f"{delivery.tries} tries", delivery.reason]
+        if not letter.is_dead:
+            when = f"at {_moment(delivery.next_at)}" if delivery.next_at else "now"
+            line.append(f"being tried again, next {when}")
+        _say("  ".join(line))
+    again = sum(1 for letter in letters if not letter.is_dead)
+    said = f"{len(letters)} dead letters" + (f", {again} of them being tried again" if again else "")
+    _say(said + ("; ai-jobs replay ID or --all sends them now" if letters else ""))
     return 0
 
 
@@ -73,7 +79,10 @@ async def _replay(settings: JobsSettings, call_id: str | None) -> int:
             places = f"CALLS_DIR ({settings.calls_dir})" + (f" or {desk.bucket.url}" if desk.bucket else "")
             raise ValueError(f"there is no record of call {call_id} in {places}")
         asked = await deliveries.replay(queue, call_id)
-        _say(f"the record of call {call_id} will be delivered again" + ("" if asked else ": that was asked already"))
+        _say(
+            f"the record of call {call_id} will be delivered again"
+            + ("" if asked else ": that was asked already, so it is tried now")
+        )
     return 0
 
 
@@ -84,7 +93,7 @@ async def _forget(settings: JobsSettings, number: str) -> int:
             await forget(broker, settings.calls_dir, Bucket.of(settings), number, erased)
         except BucketUnavailable as error:
             unreachable = error
-    _say(f"{len(erased.calls)} calls erased")
+    _say(f"{len(erased.calls)} calls erased, {erased.messages} messages; searched: {', '.join(erased.searched)}")
     if erased.with_other_files:
         _say(f"files that are not a call's stay in the folders of: {', '.join(erased.with_other_files)}")
     if erased.running:
@@ -102,6 +111,10 @@ async def _redis(settings: JobsSettings) -> AsyncIterator[tuple[Broker, JobQueue
             yield broker, queue
     finally:
         await queue.aclose()
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _say(line: str, *, to: TextIO | None = None) -> None:

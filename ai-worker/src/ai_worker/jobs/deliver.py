@@ -75,7 +75,9 @@ async def _deliver(desk: Desk, webhook: Webhook, call_id: str, content: str, aga
         known = Delivery(current, again=again or (known.again if known else ""), first_at=time.time())
     elif known.state != "trying":
         return
-    known = await deliveries.note(desk.broker, call_id, replace(known, tries=known.tries + 1, url=webhook.shown_url))
+    known = await deliveries.note(
+        desk.broker, call_id, replace(known, tries=known.tries + 1, next_at=0.0, url=webhook.shown_url)
+    )
     answer = await post(desk.http, webhook, body, idempotency_key=idempotency_key(call_id, current))
     known = replace(known, status=str(answer.status or ""), reason=answer.reason)
     if answer.verdict == "taken":
@@ -90,7 +92,7 @@ async def _deliver(desk: Desk, webhook: Webhook, call_id: str, content: str, aga
         desk.metrics.deliveries.labels("dead").inc()
         log.error("record not delivered: it is a dead letter now", tries=known.tries, reason=answer.reason)
         return
-    await deliveries.note(desk.broker, call_id, known)
+    await deliveries.note(desk.broker, call_id, replace(known, next_at=time.time() + pause_s))
     desk.metrics.deliveries.labels("retried").inc()
     log.warning("record not delivered yet", tries=known.tries, retry_in_s=round(pause_s, 1), reason=answer.reason)
     raise Retry(defer=pause_s)

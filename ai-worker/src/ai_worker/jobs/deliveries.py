@@ -23,8 +23,8 @@ RESOURCE, REPLAY = "delivery", "replay"
 class Delivery:
     """The delivery of one content. `digest` is the content's SHA-256, `again` the replay that it belongs to.
 
-    Times are epoch seconds; `at` is the last change's. `status` is the last answer's, "" if there was none. `url` is
-    where the last try went, as it may be shown (see Webhook.shown_url).
+    Times are epoch seconds; `at` is the last change's, `next_at` the next try's (0: none is planned). `status` is the
+    last answer's, "" if there was none. `url` is where the last try went, as it may be shown (see Webhook.shown_url).
     """
 
     digest: str
@@ -32,6 +32,7 @@ class Delivery:
     again: str = ""
     first_at: float = 0.0
     at: float = 0.0
+    next_at: float = 0.0
     tries: int = 0
     status: str = ""
     reason: str = ""
@@ -48,6 +49,7 @@ class Delivery:
             again=fields.get("again", ""),
             first_at=float(fields.get("first_at", 0)),
             at=float(fields.get("at", 0)),
+            next_at=float(fields.get("next_at", 0)),
             tries=int(fields.get("tries", 0)),
             status=fields.get("status", ""),
             reason=fields.get("reason", ""),
@@ -57,14 +59,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that the customer's webhook did not take."""
+    """A record that the customer's webhook did not take, and how its delivery stands since."""
 
     call_id: str
     died_at: float
-    first_at: float
-    tries: int
-    status: str
-    reason: str
+    delivery: Delivery
+
+    @property
+    def is_dead(self) -> bool:
+        """False while it is being tried again."""
+        return self.delivery.state == "dead"
 
 
 async def known(broker: Broker, call_id: str) -> Delivery | None:
@@ -83,7 +87,6 @@ async def note(broker: Broker, call_id: str, delivery: Delivery) -> Delivery:
         # Before the hash says so: who is lost in between tries once more, and loses no letter.
         listing = [
             ("ZADD", keys.DEAD_LETTERS, now, call_id),
-            ("ZREMRANGEBYSCORE", keys.DEAD_LETTERS, "-inf", now - keys.DEAD_LETTER_TTL_S),
             ("EXPIRE", keys.DEAD_LETTERS, keys.DEAD_LETTER_TTL_S),
         ]
     elif delivery.state == "delivered":
@@ -97,23 +100,31 @@ async def drop(broker: Broker, call_id: str) -> None:
     await broker.pipeline([("ZREM", keys.DEAD_LETTERS, call_id), ("DEL", keys.outgoing(call_id))])
 
 
+async def count(broker: Broker) -> int:
+    """How many letters `dead` lists."""
+    too_old = time.time() - keys.DEAD_LETTER_TTL_S
+    _, found = await broker.pipeline(
+        [("ZREMRANGEBYSCORE", keys.DEAD_LETTERS, "-inf", too_old), ("ZCARD", keys.DEAD_LETTERS)]
+    )
+    return int(found)
+
+
 async def dead(broker: Broker) -> list[DeadLetter]:
-    """All dead letters, the oldest first. One that is being sent again stays listed until it was tried."""
-    listed: list[bytes] = await broker.execute("ZRANGE", keys.DEAD_LETTERS, 0, -1)
+    """All dead letters, the oldest first. One that is being sent again stays listed until it is taken."""
+    await count(broker)
+    listed = await broker.execute("ZRANGE", keys.DEAD_LETTERS, 0, -1, "WITHSCORES")
     letters = []
-    for call_id in (member.decode() for member in listed):
-        found = await known(broker, call_id)
-        if found and found.state == "dead":
-            letters.append(
-                DeadLetter(call_id, found.at, found.first_at, found.tries, found.status, found.reason),
-            )
+    for member, died_at in zip(listed[::2], listed[1::2], strict=True):
+        call_id = member.decode()
+        delivery = await known(broker, call_id) or Delivery("", state="dead", reason="not known any more")
+        letters.append(DeadLetter(call_id, float(died_at), delivery))
     return letters
 
 
 async def replay(queue: JobQueue, call_id: str) -> bool:
     """Have a call's record, as it is now, delivered again, whatever became of it before; tries begin anew.
 
-    False when that was asked already and has not begun yet. Raises BusUnavailable and BadCallId.
+    False when that was asked already: what waits for its next try is tried now. Raises BusUnavailable and BadCallId.
     """
     return await queue.deliver_again(call_id)
 

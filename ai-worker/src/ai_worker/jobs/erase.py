@@ -12,8 +12,6 @@ from callbus import keys
 from callbus.broker import Broker
 from callbus.errors import BadCallId
 
-_PAGE = 1000
-
 
 def call_folders(calls_dir: Path) -> Iterator[Path]:
     """The folders that are calls': named like one, and with a record of that call or parts of a recording in them."""
@@ -54,19 +52,11 @@ def erase_folder(folder: Path) -> bool:
 
 
 async def erase_keys(broker: Broker, call_id: str) -> None:
-    """Delete all that Redis knows of a call, its events and its dead letter included."""
+    """Delete all that Redis knows of a call, its dead letter included; its events are `past_events`' part."""
     call = await broker.hash(keys.call(call_id))
     numbers = call.get("from_number", ""), call.get("to_number", "")
-    index = keys.by_numbers(*numbers)
-    if await broker.execute("GET", index) == call_id.encode():
-        await broker.execute("DEL", index)
-    await broker.pipeline([("ZREM", keys.DEAD_LETTERS, call_id), ("ZREM", keys.RECENT, call_id)])
-    start: str | bytes = "-"
-    while page := await broker.range(keys.EVENTS, start, count=_PAGE):
-        if about := [entry_id for entry_id, fields in page if fields.get(b"call_id") == call_id.encode()]:
-            await broker.execute("XDEL", keys.EVENTS, *about)
-        start = b"(" + page[-1][0]
-    # The hash names the person: while it is there, a run that was killed finds the rest.
+    listings = (keys.by_numbers(*numbers), keys.DEAD_LETTERS, keys.RECENT)
+    await broker.pipeline([("ZREM", listing, call_id) for listing in listings])
     await broker.pipeline([("DEL", key) for key in keys.of_call(call_id)])
 
 

@@ -1,4 +1,7 @@
-"""Reads `calls:events`: what comes after a call, and its end where no worker asked for a record, is written down."""
+"""Reads `calls:events`: what comes after a call, and its end where no worker asked for a record, is written down.
+
+What was read is deleted when it is old: webhooks name people.
+"""
 
 from __future__ import annotations
 
@@ -31,37 +34,73 @@ if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then retu
 return redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
 """
 
+# KEYS: calls:events; ARGV: group, how old an entry may be (ms). What the group has not read yet, or has not dealt with,
+# stays, however old it is.
+_TRIM = """
+local function parts(id)
+  local ms, n = string.match(id, '(%d+)-(%d+)')
+  return tonumber(ms), tonumber(n)
+end
+local ms, n = redis.call('TIME')[1] * 1000 - ARGV[2], 0
+local function no_later_than(other_ms, other_n)
+  if other_ms < ms or (other_ms == ms and other_n < n) then ms, n = other_ms, other_n end
+end
+for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  if group[2] == ARGV[1] then
+    for i = 1, #group, 2 do
+      if group[i] == 'last-delivered-id' then
+        local read_ms, read_n = parts(group[i + 1])
+        no_later_than(read_ms, read_n + 1)
+      end
+    end
+    local pending = redis.call('XPENDING', KEYS[1], ARGV[1])
+    if pending[1] > 0 then no_later_than(parts(pending[2])) end
+    return redis.call('XTRIM', KEYS[1], 'MINID', string.format('%.0f-%.0f', ms, n))
+  end
+end
+return 0
+"""
+
 log = structlog.get_logger()
 
 
 class EventReader:
-    """One consumer of the group `keys.JOBS_GROUP`: each event is dealt with once, or again when a reader was lost."""
+    """One consumer of the group `keys.JOBS_GROUP`: each event is dealt with once, or again when a reader was lost.
 
-    def __init__(self, broker: Broker, queue: JobQueue, name: str) -> None:
+    What was dealt with is deleted `keep_s` (s) after it was written.
+    """
+
+    def __init__(self, broker: Broker, queue: JobQueue, name: str, *, keep_s: int = keys.EVENTS_KEPT_S) -> None:
         self._broker = broker
         self._queue = queue
         self._name = name
+        self._keep_s = keep_s
         self._looked_at = 0.0
 
     async def run(self) -> None:
         """Until cancelled; outages of Redis are waited out."""
         while True:
             try:
-                await self._round()
+                await self._round_in_group()
             except BusUnavailable:
                 await asyncio.sleep(_REDIS_RETRY_S)
-            except ResponseError as error:
-                if "NOGROUP" not in str(error):
-                    raise
-                await self._make_group()
 
     async def leave(self) -> None:
         """Take this reader off the group, unless it has left something undone. Raises BusUnavailable."""
         await self._remove(self._name)
 
+    async def _round_in_group(self) -> None:
+        try:
+            await self._round()
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            await self._make_group()
+
     async def _round(self) -> None:
         if time.monotonic() - self._looked_at > _LOST_MS / 1000:
             await self._take_over()
+            await self._broker.script(_TRIM, [keys.EVENTS], [keys.JOBS_GROUP, self._keep_s * 1000])
             self._looked_at = time.monotonic()
         reply = await self._broker.execute(
             "XREADGROUP", "GROUP", keys.JOBS_GROUP, self._name, "COUNT", _COUNT, "BLOCK", _BLOCK_MS,

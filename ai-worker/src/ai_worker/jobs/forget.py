@@ -13,9 +13,11 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ValidationError
 
+from ai_worker.jobs import past_events
 from ai_worker.jobs.desk import STORING, WRITING, Desk
 from ai_worker.jobs.erase import call_folders, erase_folder, erase_keys, last_touched
 from ai_worker.jobs.locks import Busy, alone
+from ai_worker.jobs.past_events import PastEvents, theirs
 from ai_worker.jobs.write_record import read_record
 from callbus import calls, keys
 from callbus.broker import Broker
@@ -23,10 +25,12 @@ from callbus.bucket import RECORD, Bucket, Stored
 from callbus.bucket_records import BucketRecords
 from callbus.errors import BucketUnavailable
 
-SHORTEST_NUMBER = 4
 _DAY_S = 24 * 3600
 _LOCK_S = 30.0
 _PATIENCE_S = 5.0
+_SEPARATORS = re.compile(r"[\s().\-/\u2010-\u2015]")
+_NUMBER = re.compile(r"[0-9]{4,15}")
+"""The longest one that E.164 allows has 15 digits; more are two numbers, or a slip."""
 _HASH = re.compile(r"call:\{([^{}]+)\}")
 
 log = structlog.get_logger()
@@ -41,26 +45,52 @@ class Erased:
     """Left alone: the call, or a job about it, is running."""
     with_other_files: list[str] = field(default_factory=list)
     """Erased, but for files in the folder that are not the call's."""
+    messages: int = 0
+    """Events that belong to no call."""
+    searched: list[str] = field(default_factory=list)
+    """The places where the person's calls were looked for, in words."""
 
 
 def digits(number: str) -> str:
-    """A number as the records have it: digits with the country code. Raises ValueError for what is none."""
-    found = re.sub(r"\D", "", number).removeprefix("00")
-    if len(found) < SHORTEST_NUMBER:
-        raise ValueError(f"{number!r} is no phone number: expected one with its country code, like +33 6 12 34 56 78")
+    """A number as the records have it: digits with the country code. Raises ValueError for what may be another's."""
+    expected = "expected it as it is dialled from abroad, like +33 6 12 34 56 78"
+    written = _SEPARATORS.sub("", number)
+    found = written.removeprefix("+") if written.startswith("+") else written.removeprefix("00")
+    if "(0)" in re.sub(r"\s", "", number):
+        raise ValueError(f"{number!r} is two numbers, with the 0 and without: {expected}")
+    if not _NUMBER.fullmatch(found):
+        raise ValueError(f"{number!r} is no phone number: {expected}")
+    if found.startswith("0"):
+        raise ValueError(f"{number!r} has no country code: {expected}")
     return found
 
 
 async def forget(broker: Broker, calls_dir: Path, bucket: Bucket | None, number: str, erased: Erased) -> None:
-    """Erase the calls of the person with this number. Raises ValueError, BusUnavailable and OSError.
+    """Erase the calls and messages of the person with this number. Raises ValueError, BusUnavailable and OSError.
 
     A BucketUnavailable among them leaves the calls that are not in `erased` to be found again.
     """
     wanted = digits(number)
+    erased.searched = await asyncio.to_thread(_places, calls_dir, bucket)
     stored = await _in_bucket(bucket, wanted) if bucket else set()
     here = await asyncio.to_thread(_on_disk, calls_dir, wanted)
-    for call_id in sorted(here | stored | await _in_redis(broker, wanted)):
-        await _erase(broker, calls_dir, bucket, call_id, erased, recorded=call_id in stored)
+    known = await _in_redis(broker, wanted)
+    left = await past_events.find(broker, wanted)
+    await past_events.erase(broker, left.others)
+    erased.messages = len(left.others)
+    for call_id in sorted(here | stored | known | left.calls):
+        await _erase(broker, calls_dir, bucket, call_id, left, erased, recorded=call_id in stored)
+
+
+def _places(calls_dir: Path, bucket: Bucket | None) -> list[str]:
+    """Raises NotADirectoryError when there is none where records could be."""
+    stores = [str(calls_dir.resolve())] if calls_dir.is_dir() else []
+    stores += [bucket.url] if bucket else []
+    if not stores:
+        raise NotADirectoryError(
+            f"nothing is erased: CALLS_DIR ({calls_dir.absolute()}) is no folder; set it to the one with the records"
+        )
+    return [*stores, "Redis"]
 
 
 async def retention(ctx: dict[str, Any]) -> None:
@@ -75,8 +105,10 @@ async def retention(ctx: dict[str, Any]) -> None:
     except BucketUnavailable as error:
         bucket = None
         log.warning("old calls in the bucket can't be erased now", reason=str(error))
-    for call_id in sorted(stored.union(await asyncio.to_thread(_older, desk.calls_dir, before))):
-        await _erase(desk.broker, desk.calls_dir, bucket, call_id, erased, recorded=call_id in stored)
+    if old := sorted(stored.union(await asyncio.to_thread(_older, desk.calls_dir, before))):
+        left = await past_events.find(desk.broker)
+        for call_id in old:
+            await _erase(desk.broker, desk.calls_dir, bucket, call_id, left, erased, recorded=call_id in stored)
     desk.metrics.erased.inc(len(erased.calls))
     if erased.calls or erased.running:
         log.info("old calls erased", calls=len(erased.calls), left_running=erased.running)
@@ -85,7 +117,14 @@ async def retention(ctx: dict[str, Any]) -> None:
 
 
 async def _erase(
-    broker: Broker, calls_dir: Path, bucket: Bucket | None, call_id: str, erased: Erased, *, recorded: bool
+    broker: Broker,
+    calls_dir: Path,
+    bucket: Bucket | None,
+    call_id: str,
+    left: PastEvents,
+    erased: Erased,
+    *,
+    recorded: bool,
 ) -> None:
     folder = calls_dir / call_id
     try:
@@ -102,6 +141,8 @@ async def _erase(
                 await _delete(bucket, call_id)
             if not await asyncio.to_thread(erase_folder, folder):
                 erased.with_other_files.append(call_id)
+            # The hash names the person: while it is there, a run that was killed finds the rest.
+            await past_events.erase(broker, left.of_call.get(call_id, ()))
             await erase_keys(broker, call_id)
     except Busy:
         erased.running.append(call_id)
@@ -120,13 +161,10 @@ async def _delete(bucket: Bucket, call_id: str) -> None:
 def _is_running(call: dict[str, str], *, recorded: bool) -> bool:
     if call.get("media") == "connected" or call.get("conversation") == "active":
         return True
-    return call.get("state") in ("ringing", "answered") and not recorded and "media_ended_at" not in call
-
-
-def _theirs(wanted: str, direction: str | None, from_number: str | None, to_number: str | None) -> bool:
-    """Whether the person on the other end has that number: on a call that came in, the line called is our own."""
-    sides = {"inbound": (from_number,), "outbound": (to_number,)}.get(direction or "", (from_number, to_number))
-    return wanted in [re.sub(r"\D", "", side or "") for side in sides]
+    if recorded or "media_ended_at" in call:
+        return False
+    # A conversation that is over may have media that is not: the streamer still writes.
+    return calls.is_active({name: value for name, value in call.items() if name != "conversation"})
 
 
 def _on_disk(calls_dir: Path, wanted: str) -> set[str]:
@@ -134,7 +172,7 @@ def _on_disk(calls_dir: Path, wanted: str) -> set[str]:
     return {
         record.call_id
         for record in records
-        if record and _theirs(wanted, record.direction, record.from_number, record.to_number)
+        if record and theirs(wanted, record.direction, record.from_number, record.to_number)
     }
 
 
@@ -146,7 +184,7 @@ async def _in_redis(broker: Broker, wanted: str) -> set[str]:
         for name in names:
             if call_id := _HASH.fullmatch(name.decode()):
                 call = await calls.get(broker, call_id[1])
-                if _theirs(wanted, call.get("direction"), call.get("from_number"), call.get("to_number")):
+                if theirs(wanted, call.get("direction"), call.get("from_number"), call.get("to_number")):
                     found.add(call_id[1])
         if int(cursor) == 0:
             return found
@@ -171,7 +209,7 @@ async def _in_bucket(bucket: Bucket, wanted: str) -> set[str]:
     return {
         call_id
         for call_id, record in records.known.items()
-        if record and _theirs(wanted, record.direction, record.from_number, record.to_number)
+        if record and theirs(wanted, record.direction, record.from_number, record.to_number)
     }
 
 

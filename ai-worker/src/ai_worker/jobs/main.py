@@ -15,7 +15,7 @@ from arq.cron import cron
 from arq.worker import Worker, func
 from redis.exceptions import RedisError
 
-from ai_worker.jobs import commands, deliver, queue, store, summarise, write_record
+from ai_worker.jobs import commands, deliver, deliveries, queue, store, summarise, unstored, write_record
 from ai_worker.jobs.desk import Desk
 from ai_worker.jobs.events import EventReader
 from ai_worker.jobs.forget import over_at, retention
@@ -78,12 +78,16 @@ async def serve(settings: JobsSettings, prices: Prices | None) -> None:
         stop_web = _serve_web(settings, desk, health)
         broker = desk.broker
         assert desk.queue is not None
-        reader = EventReader(broker, desk.queue, service_id)
+        days = settings.retention_days
+        keep_s = min(days * 86_400, keys.EVENTS_KEPT_S) if days else keys.EVENTS_KEPT_S
+        reader = EventReader(broker, desk.queue, service_id, keep_s=keep_s)
         watching = [
             asyncio.create_task(_count_queue(desk, health)),
             asyncio.create_task(registry.keep_beating(broker, KIND, service_id, lambda: asdict(health))),
             asyncio.create_task(reader.run()),
         ]
+        if desk.bucket is not None:
+            watching.append(asyncio.create_task(unstored.watch(desk)))
         for task in watching:
             task.add_done_callback(lambda _: stop.set())  # one that fails takes the process with it, for all to see
         try:
@@ -168,7 +172,7 @@ async def _count_queue(desk: Desk, health: _Health) -> None:
     while True:
         try:
             health.queued = await broker.execute("ZCARD", queue.QUEUE)
-            health.dead_letters = await broker.execute("ZCARD", keys.DEAD_LETTERS)
+            health.dead_letters = await deliveries.count(broker)
             metrics.queued.set(health.queued)
             metrics.dead_letters.set(health.dead_letters)
             metrics.overdue.set(await queue.overdue_s(broker))

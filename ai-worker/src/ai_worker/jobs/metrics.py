@@ -51,6 +51,16 @@ class Metrics:
         )
         for outcome in ("delivered", "retried", "dead"):
             self.deliveries.labels(outcome)
+        self.unstored = Gauge(
+            "ringover_jobs_unstored_files",
+            "Files in CALLS_DIR that are to be stored in the bucket; 0 without one",
+            registry=self.registry,
+        )
+        self.oldest_unstored = Gauge(
+            "ringover_jobs_oldest_unstored_seconds",
+            "How long ago the oldest of those files should have been in the bucket",
+            registry=self.registry,
+        )
         self.erased = Counter("ringover_jobs_calls_erased", "Calls erased for their age", registry=self.registry)
 
     def counted(self, name: str, job: Job) -> Job:

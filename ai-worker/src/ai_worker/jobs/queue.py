@@ -6,25 +6,23 @@ import asyncio
 import json
 import secrets
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix
 from redis.asyncio import BlockingConnectionPool
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from callbus import keys
-from callbus.broker import Broker
-from callbus.errors import BusUnavailable
+from callbus.broker import Broker, bus_errors
 
 QUEUE = "arq:queue"
 RECORD = "write_record"
 DELIVER = "deliver"
 SUMMARISE = "summarise"
 STORE = "store"
-REDIS_AWAY = (RedisConnectionError, RedisTimeoutError, ReadOnlyError, OSError, asyncio.TimeoutError)
 
 _RECORD_DELAY_S = 1.0
 """The streamer closes the recording's last part moments after the conversation is over."""
@@ -34,6 +32,13 @@ _MORE = "#"
 _DELIVERY_EXPIRES = timedelta(days=60)
 """A delivery that nobody ran for so long is lost; files that were to be stored are found again by the sweep."""
 _TIMEOUT_S = 5.0
+
+# KEYS: the queue, the mark of a job that runs; ARGV: job id, now (epoch ms). One that runs just now is left to arq: it
+# adds the next pause to the time that it began with.
+_BRING_FORWARD = """
+if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+return redis.call('ZADD', KEYS[1], 'XX', 'LT', 'CH', ARGV[2], ARGV[1])
+"""
 
 
 def to_json(job: dict[str, Any]) -> bytes:
@@ -71,11 +76,24 @@ def call_of(job_id: str) -> str:
     return ""
 
 
+def _record_args(call_id: str, late: bool, summarise: bool) -> tuple[object, ...]:
+    # What is the rule is left out: an ai-jobs of an earlier version knows two arguments.
+    return (call_id, late) if summarise else (call_id, late, False)
+
+
 async def overdue_s(broker: Broker) -> float:
     """How long ago (s) the first job of the queue was due; 0.0 while none is. Raises BusUnavailable."""
     first = await broker.execute("ZRANGE", QUEUE, 0, 0)
     score = await broker.execute("ZSCORE", QUEUE, first[0]) if first else None
     return max(0.0, time.time() - float(score) / 1000) if score else 0.0
+
+
+@asynccontextmanager
+async def _answering() -> AsyncIterator[None]:
+    """Raises BusUnavailable when Redis is away, too slow, or takes no commands."""
+    with bus_errors():
+        async with asyncio.timeout(_TIMEOUT_S):
+            yield
 
 
 class JobQueue:
@@ -92,20 +110,20 @@ class JobQueue:
         """
         await self._ask(RECORD, call_id, _job_id=record_job_id(keys.clean_call_id(call_id)), _defer_by=_RECORD_DELAY_S)
 
-    async def record_again(self, call_id: str, why: str) -> None:
+    async def record_again(self, call_id: str, why: str, *, summarise: bool = True) -> None:
         """Have the record written again because of something that came after it; for a call without one, nothing,
         unless it ended without a worker: then this makes it.
 
-        A job of its own, once for each `why`: one that runs just now may have looked already. Raises BusUnavailable,
-        and BadCallId.
+        A job of its own, once for each `why`: one that runs just now may have looked already. Without `summarise`, a
+        missing summary is not asked for. Raises BusUnavailable, and BadCallId.
         """
         job_id = record_job_id(keys.clean_call_id(call_id)) + _MORE + why
-        await self._ask(RECORD, call_id, True, _job_id=job_id, _defer_by=_RECORD_DELAY_S)
+        await self._ask(RECORD, *_record_args(call_id, True, summarise), _job_id=job_id, _defer_by=_RECORD_DELAY_S)
 
-    async def record_later(self, call_id: str, late: bool, *, after_s: float) -> None:
+    async def record_later(self, call_id: str, late: bool, summarise: bool, *, after_s: float) -> None:
         """Go on with a record that could not be written for as long as one job tries. Raises BusUnavailable."""
         job_id = f"{record_job_id(keys.clean_call_id(call_id))}{_MORE}later-{secrets.token_hex(4)}"
-        await self._ask(RECORD, call_id, late, _job_id=job_id, _defer_by=after_s)
+        await self._ask(RECORD, *_record_args(call_id, late, summarise), _job_id=job_id, _defer_by=after_s)
 
     async def store(self, call_id: str, content: str = "", *, after_s: float = 0) -> None:
         """Have the call's files moved to the bucket; `content` names them. Raises BusUnavailable, and BadCallId."""
@@ -125,15 +143,20 @@ class JobQueue:
     async def deliver_again(self, call_id: str) -> bool:
         """See ai_worker.jobs.deliveries.replay."""
         job_id = f"{_DELIVER_ID}{keys.clean_call_id(call_id)}{_MORE}again"
-        return await self._ask(DELIVER, call_id, "", secrets.token_hex(8), _job_id=job_id, _expires=_DELIVERY_EXPIRES)
+        if await self._ask(DELIVER, call_id, "", secrets.token_hex(8), _job_id=job_id, _expires=_DELIVERY_EXPIRES):
+            return True
+        await self._bring_forward(job_id)
+        return False
+
+    async def _bring_forward(self, job_id: str) -> None:
+        running, now_ms = in_progress_key_prefix + job_id, round(time.time() * 1000)
+        async with _answering():
+            await self._redis.eval(_BRING_FORWARD, 2, QUEUE, running, job_id, str(now_ms))
 
     async def _ask(self, function: str, *args: object, **how: Any) -> bool:
         """False when that job is queued or running already."""
-        try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                return await self._redis.enqueue_job(function, *args, **how) is not None
-        except REDIS_AWAY as error:
-            raise BusUnavailable(f"Redis is away: {str(error) or type(error).__name__}") from error
+        async with _answering():
+            return await self._redis.enqueue_job(function, *args, **how) is not None
 
     async def aclose(self) -> None:
         await self._redis.aclose(close_connection_pool=True)

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from pydantic import BaseModel, ConfigDict
 
 from ai_worker.jobs.files import replacing
+from ai_worker.jobs.outline import Outline, Waveform
 from ai_worker.jobs.parts import BLOCK_FRAMES, CHANNELS, FRAME_BYTES, Part, audio_at, find_parts, joined_before
 
 FILE = "call.wav"
@@ -22,7 +23,8 @@ LONGEST_SPAN_S = 6 * 3600
 class Recording(BaseModel):
     """What lies in `file`, if anything. `started_at` is its first sample's time (epoch s).
 
-    `parts` are the files it was joined from; `complete` says that they were closed, and so need not be kept.
+    `parts` are the files it was joined from; `complete` says that they were closed, and so need not be kept. `waveform`
+    is null in records from before it was drawn here.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,6 +37,7 @@ class Recording(BaseModel):
     parts: tuple[str, ...] = ()
     complete: bool = True
     notes: tuple[str, ...] = ()
+    waveform: Waveform | None = None
 
 
 def join(
@@ -67,14 +70,16 @@ def join(
     if parts:
         rate = parts[0].sample_rate
         placed = list(_timeline(parts, rate, notes))
+        outline = Outline(sum(placed[-1][1:]), rate)
         with replacing(wav) as file:
-            _write(file, placed, rate, stop)
+            _write(file, placed, rate, outline, stop)
         made = made.model_copy(
             update={
                 "file": FILE,
                 "sample_rate": rate,
                 "started_at": parts[0].started_at,
                 "duration_s": round(sum(placed[-1][1:]) / rate, 3),
+                "waveform": outline.waveform(),
             }
         )
     return made.model_copy(update={"notes": _once(notes)})
@@ -105,7 +110,9 @@ def _length(part: Part, rate: int) -> int:
     return round(part.frames * rate / part.sample_rate)
 
 
-def _write(file: BinaryIO, placed: list[tuple[Part, int, int]], rate: int, stop: threading.Event) -> None:
+def _write(
+    file: BinaryIO, placed: list[tuple[Part, int, int]], rate: int, outline: Outline, stop: threading.Event
+) -> None:
     with wave.open(file, "wb") as wav:
         wav.setparams((CHANNELS, FRAME_BYTES // CHANNELS, rate, sum(placed[-1][1:]), "NONE", ""))
         position = 0
@@ -114,6 +121,7 @@ def _write(file: BinaryIO, placed: list[tuple[Part, int, int]], rate: int, stop:
                 if stop.is_set():
                     raise InterruptedError("the job was given up")
                 wav.writeframesraw(block)
+                outline.add(block)
             position = start + frames
 
 

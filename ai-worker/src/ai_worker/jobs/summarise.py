@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -23,7 +25,7 @@ from ai_worker.providers.chain import LlmChain
 from ai_worker.providers.usage import Usage
 from callbus import keys, transcript
 from callbus.broker import xadd
-from callbus.errors import BusUnavailable
+from callbus.errors import BadMessage, BusUnavailable
 
 MAX_TRIES = 5
 _FIRST_PAUSE_S = 2.0
@@ -82,6 +84,7 @@ async def summarise(ctx: dict[str, Any], call_id: str) -> None:
         reason = str(error) or type(error).__name__
         if job_try >= MAX_TRIES or (isinstance(error, ProviderError) and not error.retryable):
             log.warning("the call stays without a summary", job_try=job_try, reason=reason)
+            await _have_usage_recorded(desk, call_id)
             return
         if isinstance(error, ProviderError) and error.retry_after:
             pause_s = max(pause_s, min(error.retry_after, 600.0))
@@ -102,6 +105,22 @@ async def _keep(desk: Desk, call_id: str, record: CallRecord) -> None:
             return
         await desk.broker.execute("SET", keys.summary(call_id), summary.model_dump_json(), "EX", keys.CALL_TTL_S)
     log.info("call summarised", labels=summary.labels)
+
+
+async def _have_usage_recorded(desk: Desk, call_id: str) -> None:
+    """What the tries used belongs into the record, though nothing came of them."""
+    assert desk.queue is not None
+    with suppress(BusUnavailable):  # it waits in the transcript for whatever writes the record next
+        if any(_used_for_summary(fields) for _, fields in await desk.broker.range(keys.transcript(call_id))):
+            await desk.queue.record_again(call_id, "no-summary", summarise=False)
+
+
+def _used_for_summary(fields: Mapping[bytes, bytes]) -> bool:
+    try:
+        entry = transcript.decode(fields)
+    except BadMessage:
+        return False
+    return isinstance(entry, transcript.Used) and entry.seam == "summary"
 
 
 async def _note(desk: Desk, call_id: str, used: list[Usage]) -> None:

@@ -58,11 +58,11 @@ class _Written:
     """SHA-256 of the file, in hex."""
 
 
-async def write_record(ctx: dict[str, Any], call_id: str, late: bool = False) -> None:
+async def write_record(ctx: dict[str, Any], call_id: str, late: bool = False, summarise: bool = True) -> None:
     """arq job: write or rewrite what is kept of a call. Done again, it comes to the same.
 
     `late` is for what came after the call: it changes a record, and does not make the first one, but for a call that
-    ended without a worker: nobody else asks for that one.
+    ended without a worker: nobody else asks for that one. Without `summarise`, a missing summary is not asked for.
     """
     desk: Desk = ctx["desk"]
     job_try: int = ctx["job_try"]
@@ -75,12 +75,12 @@ async def write_record(ctx: dict[str, Any], call_id: str, late: bool = False) ->
                 longest_s=desk.timeout_s + _LOCK_MARGIN_S,
                 patience_s=desk.timeout_s,
             ):
-                await _write(desk, call_id, job_try, late=late)
+                await _write(desk, call_id, job_try, late=late, summarise=summarise)
     except (OSError, BusUnavailable) as error:  # a time-out is an OSError, too
         if job_try >= MAX_TRIES:
             if isinstance(error, BucketUnavailable) and desk.queue is not None:
                 await keep_longer(desk.broker, call_id)
-                await desk.queue.record_later(call_id, late, after_s=BUCKET_WAIT_S)
+                await desk.queue.record_later(call_id, late, summarise, after_s=BUCKET_WAIT_S)
                 log.warning("record not written yet", retry_in_s=BUCKET_WAIT_S, reason=str(error))
                 return
             raise
@@ -89,7 +89,7 @@ async def write_record(ctx: dict[str, Any], call_id: str, late: bool = False) ->
         raise Retry(defer=delay_s(job_try)) from error
 
 
-async def _write(desk: Desk, call_id: str, job_try: int, *, late: bool) -> None:
+async def _write(desk: Desk, call_id: str, job_try: int, *, late: bool, summarise: bool) -> None:
     folder = desk.calls_dir / call_id
     call = await calls.get(desk.broker, call_id)
     if desk.bucket is not None:
@@ -129,15 +129,16 @@ async def _write(desk: Desk, call_id: str, job_try: int, *, late: bool) -> None:
     record = written.record
     length = record.recording.duration_s if record.recording else 0
     log.info("record written", outcome=record.outcome, turns=len(record.turns), recording_s=length)
-    await _go_on(desk, call_id, written)
+    await _go_on(desk, call_id, written, summarise=summarise)
 
 
-async def _go_on(desk: Desk, call_id: str, written: _Written) -> None:
+async def _go_on(desk: Desk, call_id: str, written: _Written, *, summarise: bool) -> None:
     """Ask for what follows. Who is lost before does it all again."""
     if desk.queue is None:
         return
     await _have_stored(desk, call_id, written.content)
-    summarising = desk.scribe is not None and written.record.summary is None and worth_it(written.record)
+    record = written.record
+    summarising = summarise and desk.scribe is not None and record.summary is None and worth_it(record)
     if summarising:
         await desk.queue.summarise(call_id, conversation_digest(written.record))
     if desk.webhook:
@@ -193,8 +194,8 @@ def _write_files(
     recording = join(
         folder, before=before, sample_rate=int(rate) if rate.isdigit() else 8000, complete=complete, stop=stop
     )
-    if earlier and earlier.claims and not entries:
-        # What a late webhook wrote into the hash is no reason to forget the conversation.
+    if earlier and not entries and (earlier.claims or "media_at" not in call):
+        # What a late webhook wrote into the hash is no reason to forget the call.
         record = earlier.model_copy(update={"recording": recording})
     else:
         record = build_record(call_id, call, entries, recording=recording, unreadable=unreadable, prices=prices)

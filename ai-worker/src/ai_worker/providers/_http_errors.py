@@ -15,6 +15,7 @@ import httpx2
 import openai
 from websockets.exceptions import InvalidStatus
 
+from ai_worker.providers._text import sendable
 from ai_worker.providers.base import ProviderDenied, ProviderError, ProviderRefused, ProviderTimeout
 
 RETRYABLE_STATUSES = frozenset({408, 409, 425, 429})
@@ -138,7 +139,7 @@ class ErrorMap:
     def _clean(self, text: str) -> str:
         if len(self._key) >= SHORTEST_SECRET:
             text = text.replace(self._key, "[key]")
-        text = " ".join(text.split())
+        text = " ".join(sendable(text).split())
         return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"
 
 

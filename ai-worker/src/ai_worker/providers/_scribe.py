@@ -14,6 +14,7 @@ from elevenlabs.realtime.connection import RealtimeConnection, RealtimeEvents
 from websockets.exceptions import WebSocketException
 
 from ai_worker.providers._http_errors import ErrorMap
+from ai_worker.providers._text import sendable
 
 CHUNK_S = 1.0
 # The API refuses to commit next to nothing; a short word is followed by silence up to this length.
@@ -99,7 +100,7 @@ class ScribeSession:
             kind, data = "committed_transcript", {}
         if kind == "committed_transcript":
             self.served = True
-        return kind, str(data.get("text", "")).strip()
+        return kind, sendable(str(data.get("text", ""))).strip()
 
     async def close(self) -> None:
         # Without the closing handshake, for which a server that hangs would have ten seconds.

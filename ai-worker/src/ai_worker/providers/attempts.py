@@ -90,7 +90,8 @@ class Link(Generic[P]):
 class Attempts(Generic[P]):
     """Iterate for one attempt after the other, until one of them returns; afterwards `error` says why none did.
 
-    Who is kept out by its breaker comes last, when nobody else is left: asking costs less than silence.
+    Who is kept out by its breaker comes last, when nobody else is left: asking costs less than silence. `after` is why
+    another request of the same turn failed that these make up for.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Attempts(Generic[P]):
         clock: Clock = time.monotonic,
         report: Report | None = None,
         note: Note | None = None,
+        after: ProviderError | None = None,
     ) -> None:
         self.seam = seam
         self.counts = counts
@@ -110,13 +112,15 @@ class Attempts(Generic[P]):
         self.failed: list[ProviderError] = []
         self._left = list(links)
         self._first = self._left[0]
+        self.after = after
 
     def __iter__(self) -> Iterator[Attempt[P]]:
         while self._left:
             link, ticket = self._next()
             self._left.remove(link)
-            if self.failed:
-                self._switch(self.failed[-1], link)
+            why = self.failed[-1] if self.failed else self.after
+            if why and why.provider != link.provider.name:
+                self._switch(why, link)
             elif link is not self._first:
                 self._say(f"{self._first.provider.name} is kept out", link)
             yield Attempt(self, link, ticket)
@@ -192,7 +196,7 @@ class Attempt(Generic[P]):
             about: tracing.Attributes = {
                 "provider": self.provider.name,
                 "model": self._link.model,
-                "fallback": bool(self._attempts.failed),
+                "fallback": bool(self._attempts.failed or self._attempts.after),
             }
             self._span = parent.child(f"{self._attempts.seam} {self.kind}", about)
         return self

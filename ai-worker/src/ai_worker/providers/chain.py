@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 import structlog
@@ -34,6 +34,8 @@ from ai_worker.settings import Seam
 
 # A long utterance takes longer to transcribe: this much of its own length.
 SECONDS_PER_SECOND_OF_AUDIO = 0.05
+# A voice that broke off is not asked for the rest of its sentence, nor for those that follow it.
+BROKEN_OFF_S = 10.0
 
 log = structlog.get_logger()
 
@@ -149,8 +151,8 @@ class _Chain(Generic[P]):
             note=self._note,
         )
 
-    def _attempts(self) -> Attempts[P]:
-        return Attempts(self.seam, self._links, self._counts, self._clock, self._report, self._note)
+    def _attempts(self, after: ProviderError | None = None) -> Attempts[P]:
+        return Attempts(self.seam, self._links, self._counts, self._clock, self._report, self._note, after)
 
 
 class SttChain(_Chain[SpeechToText]):
@@ -209,21 +211,24 @@ class TtsChain(_Chain[TextToSpeech]):
     """A TextToSpeech. The deadline is for the first audio; later, for what the caller would have to wait for audio.
 
     Once a part of the sentence was given out, a failure is raised: nobody knows at which word it broke off, so going
-    on is for who knows what the caller heard. A voice is for the preferred provider, the others use their own; or it
-    names each provider's, as in "elevenlabs=JBFqnCBsd6RMkjVDRZzb, openai=coral".
+    on is for who knows what the caller heard. For BROKEN_OFF_S, the others come first in this chain then; in others,
+    the breaker decides. A voice is for the preferred provider, the others use their own; or it names each provider's,
+    as in "elevenlabs=JBFqnCBsd6RMkjVDRZzb, openai=coral".
     """
 
     seam = "tts"
+    _broke_off: tuple[ProviderError, float] | None = None
+    """Why a voice broke off, and until when it comes last."""
 
     async def stream(
         self, text: str, *, sample_rate: int, voice: str, language: str
     ) -> AsyncGenerator[bytes | SaidUntil, None]:
-        attempts = self._attempts()
+        attempts = self._attempts_after_break()
         for attempt in attempts:
             # What has no letter or digit in it is said by nobody.
             if any(character.isalnum() for character in text):
                 attempt.measured = Amount("characters", len(text))
-            with attempt:
+            with self._noticing_breaks(), attempt:
                 speech = attempt.provider.stream(
                     text,
                     sample_rate=sample_rate,
@@ -241,6 +246,21 @@ class TtsChain(_Chain[TextToSpeech]):
                         piece = await attempt.first_within(speech, "the next audio", round(allowed, 3))
                 return
         raise attempts.error
+
+    def _attempts_after_break(self) -> Attempts[TextToSpeech]:
+        if self._broke_off is None or self._clock() >= self._broke_off[1]:
+            return self._attempts()
+        error, _ = self._broke_off
+        others_first = sorted(self._links, key=lambda link: link.provider.name == error.provider)
+        return self._with(others_first)._attempts(after=error)
+
+    @contextmanager
+    def _noticing_breaks(self) -> Iterator[None]:
+        try:
+            yield
+        except ProviderError as error:
+            self._broke_off = error, self._clock() + BROKEN_OFF_S
+            raise
 
     def _voice(self, voice: str, kind: str) -> str:
         if "=" not in voice:

@@ -6,15 +6,20 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from ai_worker.providers._shortened import shortened
 from ai_worker.providers.base import ChatMessage, TextDelta, ToolCall, ToolSpec
-from ai_worker.providers.local_llm import LocalLlamaServer
+from ai_worker.providers.local_llm import CONTEXT_TOKENS, LocalLlamaServer
 from ai_worker.providers.openai_chat import OpenAiChat
+
+# So much of a conversation is told, however long the agent's instructions are.
+LEAST_TOKENS = CONTEXT_TOKENS // 8
 
 
 class LocalLlama:
     """A LanguageModel. The packaged model is too small to call tools: it is offered none.
 
-    `model_path`, `threads` and `parallel`: see LocalLlamaServer.start; `max_tokens` an answer.
+    `model_path`, `threads` and `parallel`: see LocalLlamaServer.start; `max_tokens` an answer. Of a long conversation
+    it is told the latest turns only: as many answers at once as it writes have to have room.
     """
 
     name = "local-llama"
@@ -22,6 +27,7 @@ class LocalLlama:
     def __init__(self, *, model_path: str | None, threads: int, parallel: int, max_tokens: int) -> None:
         self._options = (model_path, threads, parallel)
         self._max_tokens = max_tokens
+        self._room = CONTEXT_TOKENS // parallel - max_tokens
         self._starting: asyncio.Task[tuple[LocalLlamaServer, OpenAiChat]] | None = None
 
     async def stream(
@@ -30,7 +36,8 @@ class LocalLlama:
         """See LanguageModel.stream. Raises ProviderRefused when the server can't start."""
         chat = await self._chat()
         offered = tools if self._options[0] else ()
-        async with aclosing(chat.stream(messages, tools=offered)) as deltas:
+        known = shortened(messages, self._room, least=LEAST_TOKENS)
+        async with aclosing(chat.stream(known, tools=offered)) as deltas:
             async for delta in deltas:
                 yield delta
 

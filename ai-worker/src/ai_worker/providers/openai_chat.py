@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 from openai import APIStatusError, AsyncStream
 
+from ai_worker.providers._chat_answer import ChatAnswer
 from ai_worker.providers._http_errors import OPENAI_ERRORS, is_stale_connection
 from ai_worker.providers._openai_client import OPENAI_URL, OpenAiClient
 from ai_worker.providers.base import ChatMessage, TextDelta, ToolCall, ToolSpec
@@ -89,7 +90,7 @@ class OpenAiChat:
         )
         with self._client.connections.request():
             chunks = await self._open(messages, tools, deadline)
-            answer = _Answer()
+            answer = ChatAnswer()
             try:
                 while (chunk := await self._next(chunks, deadline, awaited, allowed)) is not None:
                     for piece in answer.feed(chunk):
@@ -168,7 +169,7 @@ class OpenAiChat:
         except OPENAI_ERRORS as error:
             raise self._errors.from_openai(error) from None
 
-    async def _drain(self, chunks: AsyncStream[object], answer: _Answer) -> None:
+    async def _drain(self, chunks: AsyncStream[object], answer: ChatAnswer) -> None:
         # The answer is whole: whatever goes wrong now costs a new connection, not the turn.
         try:
             async with asyncio.timeout(TAIL_TIMEOUT_S):
@@ -187,60 +188,6 @@ class _UsageOption:
 
     def __init__(self) -> None:
         self.state: Literal["untried", "taken", "refused"] = "untried"
-
-
-class _Answer:
-    """Puts the deltas of one answer together."""
-
-    def __init__(self) -> None:
-        self.begun = False
-        self.finish_reason: str | None = None
-        self.usage: object = None
-        self._calls: list[dict[str, str]] = []
-        self._by_index: dict[str, dict[str, str]] = {}
-
-    def feed(self, chunk: object) -> Iterator[TextDelta]:
-        """A `chat.completion.chunk`, as far as it is one: compatible servers leave out this and that, or send null."""
-        self.feed_usage(chunk)
-        for choice in _each(chunk, "choices"):
-            if finish_reason := choice.get("finish_reason"):
-                self.finish_reason = str(finish_reason)
-            delta = choice.get("delta")
-            if isinstance(delta, dict):
-                content = delta.get("content")
-                if content and isinstance(content, str):
-                    self.begun = True
-                    yield TextDelta(content)
-                for call in _each(delta, "tool_calls"):
-                    self.begun = True
-                    self._feed_call(call)
-
-    def feed_usage(self, chunk: object) -> None:
-        """Its usage, if it has one: the whole answer's so far."""
-        if isinstance(chunk, dict) and (usage := chunk.get("usage")):
-            self.usage = usage
-
-    def calls(self) -> list[ToolCall]:
-        return [ToolCall(call["id"], call["name"], call["arguments"] or "{}") for call in self._calls]
-
-    def _feed_call(self, delta: Json) -> None:
-        index, id_ = str(delta.get("index")), str(delta.get("id") or "")
-        call = self._by_index.get(index)
-        # Some compatible servers number every call 0: a new id begins a new call.
-        if call is None or (id_ and call["id"] != id_):
-            call = {"id": id_ or f"call_{len(self._calls)}", "name": "", "arguments": ""}
-            self._calls.append(call)
-            self._by_index[index] = call
-        function = delta.get("function")
-        if isinstance(function, dict):
-            call["name"] += str(function.get("name") or "")
-            call["arguments"] += str(function.get("arguments") or "")
-
-
-def _each(found: object, name: str) -> Iterator[Json]:
-    values = found.get(name) if isinstance(found, dict) else None
-    if isinstance(values, list):
-        yield from (value for value in values if isinstance(value, dict))
 
 
 def _message(message: ChatMessage) -> Json:

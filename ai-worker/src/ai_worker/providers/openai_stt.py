@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from ai_worker.providers._http_errors import OPENAI_ERRORS
 from ai_worker.providers._openai_client import OPENAI_URL, OpenAiClient
+from ai_worker.providers._text import sendable
 from ai_worker.providers.base import ProviderError, ProviderTimeout, Transcript
 from ai_worker.providers.usage import Told, of_transcription, told_nobody
 
@@ -101,7 +102,7 @@ class OpenAiTranscription:
                     text = await (self._streamed(wav, language) if self._streaming else self._whole(wav, language))
             except OPENAI_ERRORS as error:
                 raise self._errors.from_openai(error) from None
-        return Transcript(text.strip())
+        return Transcript(sendable(text).strip())
 
     async def _whole(self, wav: bytes, language: str) -> str:
         answer = await self._transcriptions.create(

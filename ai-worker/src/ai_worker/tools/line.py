@@ -14,6 +14,9 @@ from ai_worker.tools.results import Unfit, parse_arguments
 # Anchored to plain characters, so that no parser of the media server's can read another host in it.
 _PLAYABLE = re.compile(r"https://([A-Za-z0-9.-]+)(/[A-Za-z0-9._~!$&'()*+,;=:/%-]*)(\?[A-Za-z0-9._~!$&'()*+,;=:/%?-]*)?")
 
+LINE_TOOLS = frozenset({"transfer", "press_digits", "play_audio", "hang_up"})
+"""Those that want something done on the line, and do nothing else."""
+
 _SAY = {"type": "string", "maxLength": 300, "description": "What to tell the caller first, in the caller's language"}
 
 

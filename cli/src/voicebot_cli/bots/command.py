@@ -24,6 +24,7 @@ from voicebot_cli.bots.report import show, summary
 from voicebot_cli.bots.spec_yaml import Scripted, find_files, read_all
 from voicebot_cli.check.agents import check_agents
 from voicebot_cli.errors import BotTestError, CliError
+from voicebot_cli.gateway import opened
 from voicebot_cli.settings import CliSettings
 from voicebot_cli.system import NAME
 from voicebot_cli.tail import whole_transcript
@@ -79,7 +80,8 @@ async def _place(
         base=test.path.parent,
         behaviour=performance,
     )
-    entries = await whole_transcript(system.redis_url, call_id)
+    async with opened(system.gateway_url, system.admin_token) as gateway:
+        entries = await whole_transcript(gateway, call_id)
     if keep is not None:
         report.save(keep / "calls" / call_id / "simulator")
         await _until_written(system, keep / "calls" / call_id / "call.json")

@@ -1,4 +1,7 @@
-"""Redis: there, new enough, keeping what it is given, and with the same idea of the time."""
+"""Redis: there, new enough, keeping what it is given, and with the same idea of the time.
+
+In docker compose it is not to be reached from outside: then the gateway's word must do.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from callbus import registry
 from callbus.broker import Broker, connect
 from callbus.errors import BusUnavailable
 from voicebot_cli.check.verdict import Verdict, right, unset, wrong
+from voicebot_cli.errors import CliError
+from voicebot_cli.status import fetch
 from voicebot_cli.system import System
 
 OLDEST = (7, 0)
@@ -21,7 +27,11 @@ TIMEOUT_S = 3.0
 
 
 async def check_bus(system: System) -> list[Verdict]:
-    """Redis itself, and this machine's clock against its."""
+    """Redis itself, and this machine's clock against its; or what the gateway says of it."""
+    try:
+        status = await fetch(system.gateway_url)
+    except CliError:
+        status = None
     try:
         async with connect(system.redis_url, timeout=TIMEOUT_S) as broker:
             await broker.ping()
@@ -30,13 +40,33 @@ async def check_bus(system: System) -> list[Verdict]:
             await broker.ping()
             ping_ms = (time.perf_counter() - began) * 1000
             info: dict[str, Any] = await broker.execute("INFO")
-            return [judge_server(info, ping_ms), await _clock(broker)]
-    except BusUnavailable as error:
-        todo = "set REDIS_URL (or give --redis), and see that Redis runs and lets this machine in"
+            found = [judge_server(info, ping_ms), await _clock(broker)]
+            if system.redis_asked_for or status is None or await _is_the_gateways(broker, status):
+                return found
+            return _by_the_gateway(status, "another Redis is at REDIS_URL")
+    except (BusUnavailable, RedisError) as error:
+        if status is not None and status["redis"]["reachable"] and not system.redis_asked_for:
+            return _by_the_gateway(status, "not to be reached from here")
+        todo = (
+            "see that Redis runs and lets this machine in, and that REDIS_URL (or --redis) is right: its host, its "
+            "user (and what that one may do), its database"
+        )
         return [wrong("redis", str(error), todo), unset("clock", "unknown without Redis")]
-    except RedisError as error:
-        todo = "correct REDIS_URL: its user (and what that one may do), its database"
-        return [wrong("redis", str(error), todo), unset("clock", "unknown without Redis")]
+
+
+async def _is_the_gateways(broker: Broker, status: Mapping[str, Any]) -> bool:
+    """Whether the gateway's heartbeat is there; what listens at the usual port may be somebody else's."""
+    return any(service.get("id") == status["gateway"]["id"] for service in await registry.running(broker))
+
+
+def _by_the_gateway(status: Mapping[str, Any], why: str) -> list[Verdict]:
+    if not status["redis"]["reachable"]:
+        return [
+            wrong("redis", f"the gateway can't reach it ({why})", "check the gateway's REDIS_URL, and that Redis runs"),
+            unset("clock", "unknown without Redis"),
+        ]
+    shown = f"the gateway reaches it, in {status['redis']['ping_ms']:.1f} ms ({why}: version and settings unseen)"
+    return [right("redis", shown), unset("clock", f"not compared with Redis' clock ({why})")]
 
 
 def judge_server(info: Mapping[str, Any], ping_ms: float) -> Verdict:

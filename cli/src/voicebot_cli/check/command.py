@@ -9,7 +9,14 @@ from rich.console import Console
 
 from voicebot_cli.check.agents import check_agents
 from voicebot_cli.check.bus import check_bus
-from voicebot_cli.check.doors import check_gateway, check_public_url, check_secret, check_streamer, check_webhook
+from voicebot_cli.check.doors import (
+    check_admin_token,
+    check_gateway,
+    check_public_url,
+    check_secret,
+    check_streamer,
+    check_webhook,
+)
 from voicebot_cli.check.providers import check_provider, questions
 from voicebot_cli.check.verdict import Verdict
 from voicebot_cli.system import System
@@ -27,6 +34,7 @@ async def check(system: System, console: Console) -> int:
             for looked in (
                 check_bus(system),
                 alone(check_gateway(system)),
+                alone(check_admin_token(system)),
                 alone(check_streamer(system)),
                 alone(check_secret(system)),
                 alone(check_webhook(system)),

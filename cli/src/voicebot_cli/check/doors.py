@@ -12,6 +12,7 @@ from ringover_sim.webhooks import endpoint
 from voicebot_cli.check.verdict import Verdict, right, unset, wrong
 from voicebot_cli.check.web import NoAnswer, ask, said
 from voicebot_cli.errors import CliError
+from voicebot_cli.gateway import HOW, gateway_of
 from voicebot_cli.sign import signed_headers
 from voicebot_cli.status import fetch
 from voicebot_cli.system import System
@@ -31,6 +32,18 @@ async def check_gateway(system: System) -> Verdict:
     if problems := status["problems"]:
         return wrong("gateway", f"{system.gateway_url} says: {'; '.join(problems)}", "start what is missing")
     return right("gateway", f"{system.gateway_url}: {status['status']}")
+
+
+async def check_admin_token(system: System) -> Verdict:
+    """Whether the gateway shows calls to who has the token that is set here."""
+    if system.admin_token is None:
+        return unset("admin token", "none: calls can't be seen from here, nor in the console", HOW)
+    try:
+        async with gateway_of(system) as gateway:
+            await gateway.calls(1)
+    except CliError as error:
+        return wrong("admin token", str(error), "see that the gateway runs, and has the ADMIN_TOKEN that is set here")
+    return right("admin token", "the gateway shows its calls")
 
 
 async def check_secret(system: System) -> Verdict:

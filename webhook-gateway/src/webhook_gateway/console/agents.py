@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import Any
 
 from callbus import registry
 from callbus.broker import Broker
 from webhook_gateway.answers import Refusal
-
-NUMBER_OF_THE_DEFAULT = "0"
-"""Called for the default agent that has no number of its own: nobody else's."""
 
 
 async def known(broker: Broker) -> list[dict[str, Any]]:
@@ -39,17 +37,37 @@ def of(services: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def number_of(agents: Iterable[Mapping[str, Any]], name: str) -> str:
-    """A number by which that agent is called. Raises Refusal."""
-    agent = next((agent for agent in agents if agent["name"] == name), None)
+    """A number by which that agent is called, and no other. Raises Refusal."""
+    known = list(agents)
+    agent = next((agent for agent in known if agent["name"] == name), None)
     if agent is None:
         raise Refusal(
             404, "not_found", f"no running worker has an agent {name[:80]!r}", "GET /console/api/agents lists them"
         )
-    numbers: list[str] = agent["numbers"]
-    # One whole number first; 3318480* is the beginning of many.
-    number = min(numbers, key=lambda number: number.endswith("*"), default="")
-    if number:
-        return number.removesuffix("*") + "0" if number.endswith("*") else number
-    if not agent["default"]:
+    if not agent["numbers"] and not agent["default"]:
         raise Refusal(409, "conflict", "this agent answers no number", "give it `numbers`, or make it the default one")
-    return NUMBER_OF_THE_DEFAULT
+    # Whole numbers first; 3318480* begins many, of which others may have some. The default one has the rest.
+    written: list[str] = sorted(agent["numbers"], key=lambda number: number.endswith("*")) or ["*"]
+    for number in written:
+        beginning = number.removesuffix("*")
+        for candidate in [number] if beginning == number else _numbers_from(beginning):
+            if _called_by(known, candidate) is agent:
+                return candidate
+    raise Refusal(409, "conflict", "other agents have all of this agent's numbers", "give it a number of its own")
+
+
+def _numbers_from(beginning: str) -> Iterable[str]:
+    return (beginning + "".join(digits) for more in (1, 2) for digits in product("0123456789", repeat=more))
+
+
+def _called_by(agents: list[Mapping[str, Any]], number: str) -> Mapping[str, Any] | None:
+    """Whom a number calls, as workers choose: who names it, who has the longest beginning of it, else the default."""
+    best: tuple[int, Mapping[str, Any]] | None = None
+    for agent in agents:
+        for written in agent["numbers"]:
+            beginning = written.removesuffix("*")
+            matches = number.startswith(beginning) if beginning != written else number == written
+            rank = len(beginning) if beginning != written else len(written) + 1
+            if matches and (best is None or rank > best[0]):
+                best = rank, agent
+    return best[1] if best else next((agent for agent in agents if agent["default"]), None)

@@ -23,16 +23,14 @@ async def of_call(broker: Broker, call_id: str) -> list[dict[str, Any]]:
 
 
 async def letters(broker: Broker) -> list[dict[str, Any]]:
-    """The newest dead letters first. Raises BusUnavailable."""
+    """The newest dead letters first, those that are being tried again among them. Raises BusUnavailable."""
     listed: list[bytes] = await broker.execute("ZREVRANGE", keys.DEAD_LETTERS, 0, MOST - 1)
     call_ids = [member.decode() for member in listed]
     found = []
     for call_id, raw in zip(
         call_ids, await broker.pipeline([("HGETALL", keys.outgoing(call_id)) for call_id in call_ids]), strict=True
     ):
-        fields = {name.decode(): value.decode(errors="replace") for name, value in raw.items()}
-        if fields.get("state") == "dead":
-            found.append(_shown(call_id, fields))
+        found.append(_shown(call_id, {name.decode(): value.decode(errors="replace") for name, value in raw.items()}))
     return found
 
 
@@ -48,9 +46,10 @@ def _shown(call_id: str, fields: dict[str, str]) -> dict[str, Any]:
     return {
         "id": call_id,
         "call_id": call_id,
-        "state": fields.get("state"),
+        "state": fields.get("state", "dead"),
         "url": fields.get("url"),
         "at": _number(fields.get("at", "")),
+        "next_at": _number(fields.get("next_at", "")) or None,
         "attempts": int(_number(fields.get("tries", "")) or 0),
         "error": ": ".join(part for part in (status, reason) if part) or None,
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from callbus import keys
+from callbus import calls, keys
 from callbus.broker import Broker, StreamEntry
 from callbus.errors import BusUnavailable
 from webhook_gateway import calls_view
@@ -190,7 +190,7 @@ class Live:
             self._send(call_id, "entry", {"call_id": call_id, "entry": entry}, entry_id)
 
     def _seen(self, call_id: str, call: _Call, fields: dict[str, str]) -> None:
-        active = calls_view.is_active(fields)
+        active = calls.is_active(fields)
         if not active and not call.shown:
             # An event about a call that is over, or is none.
             del self._calls[call_id]

@@ -17,7 +17,7 @@ from callbus.bucket import CONTENT_TYPES, RECORD, RECORDING, Bucket
 from webhook_gateway.console.call_list import Search, parsed
 from webhook_gateway.console.local_calls import LocalCalls
 from webhook_gateway.console.stored_calls import RecordingFile, StoredCalls, recording, sound
-from webhook_gateway.console.waveform import waveform
+from webhook_gateway.console.waveform import recorded_waveform, waveform
 
 _WAVEFORMS_KEPT = 16
 _DRAWN_AT_ONCE = 2
@@ -55,7 +55,10 @@ class PastCalls:
         read = await asyncio.to_thread(self._local.record, call_id)
         if read is None and self._bucket:
             read = parsed(await self._bucket.get(call_id, RECORD))
-        return None if read is None else {**read, "waveform": await self._waveform(call_id)}
+        if read is None:
+            return None
+        # Records of an earlier version don't say: their recordings are read as a whole.
+        return {**read, "waveform": recorded_waveform(read) or await self._waveform(call_id)}
 
     async def download(self, call_id: str) -> Response | None:
         """The record as a file; None when there is none."""

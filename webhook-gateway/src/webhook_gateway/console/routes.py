@@ -190,12 +190,12 @@ def router(broker: Broker, access: Access, live: Live, past: PastCalls, phone: S
 
     @api.get("/jobs/dead")
     async def dead_letters() -> dict[str, Any]:
-        """Records that the customer's webhook did not take."""
+        """Records that the customer's webhook did not take, and has not taken since: `dead`, or `trying` again."""
         return {"deliveries": await dead.letters(broker)}
 
     @api.post("/jobs/dead/{call_id}/replay", status_code=202)
     async def replay(call_id: CallId, _body: Nothing | None = None) -> JSONResponse:
-        """Deliver one again."""
+        """Deliver one again; what waits for its next try is tried now."""
         await dead.replay(broker, call_id)
         return JSONResponse(_ASKED, 202)
 

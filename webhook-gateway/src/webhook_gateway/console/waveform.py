@@ -1,10 +1,12 @@
-"""The waveform of a recording: the loudest sample of every tenth of a second, for each channel."""
+"""The waveform of a recording, from its record, or drawn anew: the loudest sample of each stretch and channel."""
 
 from __future__ import annotations
 
 import sys
 import wave
 from array import array
+from base64 import b64decode
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,6 +14,24 @@ from callbus.errors import BucketUnavailable
 
 POINT_MS = 100
 _LONGEST_S = 4 * 3600
+
+
+def recorded_waveform(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the record says of its recording's waveform, as `waveform` tells it; None where it says nothing.
+
+    See ai_worker.jobs.outline.Waveform: base64, a byte a point.
+    """
+    match record.get("recording"):
+        case {"waveform": {"ms_per_point": int(ms), "caller": str(caller), "bot": str(bot)}} if ms > 0:
+            try:
+                return {"ms_per_point": ms, "caller": _points(caller), "bot": _points(bot)}
+            except ValueError:
+                return None
+    return None
+
+
+def _points(written: str) -> list[float]:
+    return [round(value / 255, 3) for value in b64decode(written, validate=True)]
 
 
 def waveform(wav: Path | BinaryIO) -> dict[str, Any] | None:

@@ -33,8 +33,9 @@ export function showCall(page, { id, heading }) {
 function whole(body, record, id, notice) {
   const path = `/calls/${encodeURIComponent(id)}`;
   const began = record.recording?.started_at ?? record.times?.media_at;
+  // Nothing of it is fetched before somebody wants to hear it: it may be long, and far away.
   const sound = record.recording
-    ? h("audio", { controls: true, preload: "metadata", src: address(`${path}/audio`), "aria-label": "Recording of the call" })
+    ? h("audio", { controls: true, preload: "none", src: address(`${path}/audio`), "aria-label": "Recording of the call" })
     : null;
   const waveform = sound && record.waveform ? new Waveform(record.waveform, sound, marks(record, began), notice) : null;
   const hearButton = (at) => {

@@ -123,7 +123,9 @@ async function deadDeliveries(place) {
     const item = h("li", { class: "delivery" },
       facts([
         ["Call", h("a", { href: `#/calls/${encodeURIComponent(delivery.call_id)}` }, delivery.call_id)],
-        ["To", delivery.url], ["Last tried", typeof delivery.at === "number" ? dayAndTime(delivery.at) : delivery.at],
+        ["To", delivery.url], ["State", delivery.state === "trying" ? "being tried again" : "given up"],
+        ["Next try", typeof delivery.next_at === "number" ? dayAndTime(delivery.next_at) : null],
+        ["Last tried", typeof delivery.at === "number" ? dayAndTime(delivery.at) : delivery.at],
         ["Attempts", delivery.attempts], ["Error", words(delivery.error)],
       ]), again);
     again.addEventListener("click", async () => {

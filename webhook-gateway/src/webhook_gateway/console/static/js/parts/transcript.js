@@ -20,6 +20,7 @@ export class Transcript {
     this.turns = new Map();
     this.tools = new Map();
     this.actions = new Map();
+    this.claimed = false;
   }
 
   get empty() {
@@ -29,6 +30,7 @@ export class Transcript {
   /** Forget everything: the entries come again from the first. */
   clear() {
     for (const known of [this.seen, this.sentences, this.turns, this.tools, this.actions]) known.clear();
+    this.claimed = false;
     this.el.replaceChildren();
   }
 
@@ -53,8 +55,9 @@ export class Transcript {
 
   _claimed(entry) {
     // A second claim is a takeover: the numbers of turns go on, nothing is forgotten.
-    const [kind, who, what] = entry.epoch > 1
+    const [kind, who, what] = this.claimed
       ? ["note fallback", "fallback", "took over the call"] : ["note", "system", "took the call"];
+    this.claimed = true;
     this.#append(kind, who, `Worker ${entry.worker} ${what} for ${entry.agent}.`, entry.at);
   }
 
@@ -68,7 +71,7 @@ export class Transcript {
 
   _bot(entry) {
     const body = h("span", {}, botWords(entry.text));
-    const shown = this.#append("bot", "Bot", body, entry.at);
+    const shown = this.#append("bot", entry.by_operator ? "Operator" : "Bot", body, entry.at);
     this.sentences.set(entry.segment, { entry, body, shown });
   }
 

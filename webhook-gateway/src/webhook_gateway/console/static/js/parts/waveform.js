@@ -45,8 +45,11 @@ export class Waveform {
       ArrowLeft: now - STEP_S, ArrowRight: now + STEP_S, ArrowDown: now - STEP_S, ArrowUp: now + STEP_S,
       Home: 0, End: this.seconds,
     }[event.key];
-    if (to !== undefined) this.sound.currentTime = this.#within(to);
-    else if (event.key === " " || event.key === "Enter") this.sound.paused ? hear(this.sound, this.notice) : this.sound.pause();
+    if (to !== undefined) {
+      this.sound.currentTime = this.#within(to);
+      // A sound that is not loaded yet tells nobody.
+      this.redraw();
+    } else if (event.key === " " || event.key === "Enter") this.sound.paused ? hear(this.sound, this.notice) : this.sound.pause();
     else return;
     event.preventDefault();
   }
