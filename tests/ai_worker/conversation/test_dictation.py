@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from importlib.resources import files
+from itertools import pairwise
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ai_worker.conversation.dictation import dictation
@@ -152,6 +153,9 @@ def test_a_pause_in_the_number_is_not_its_end(language: str, first: str, rest: s
 @pytest.mark.parametrize("language", ONES)
 @given(pairs=st.lists(st.integers(10, 99), min_size=1, max_size=3), commas=st.booleans())
 def test_whoever_has_begun_with_a_nought_goes_on(language: str, pairs: list[int], commas: bool) -> None:
+    # "vingt quatre-vingt-dix" is 20 90 or 24 20 10: nobody can tell.
+    tens_before_eighty = any(20 <= one <= 60 and one % 10 == 0 and other >= 80 for one, other in pairwise(pairs))
+    assume(commas or language != "fr" or not tens_before_eighty)
     said = (", " if commas else " ").join(
         [f"{ONES[language][0]} {ONES[language][6]}", *(spelled(pair, language) for pair in pairs)]
     )

@@ -262,8 +262,9 @@ class Mouth:
         return None
 
     def _hush(self, reply: Reply) -> None:
-        if unsettled := reply.unsettled:
-            self._stopped.update(segment.id for segment in unsettled)
+        unsettled = {segment.id for segment in reply.unsettled}
+        if not unsettled <= self._stopped:  # else the word is on its way already
+            self._stopped |= unsettled
             self._context.emit(StopSpeaking())
 
     def _settle(self, segment: Segment, heard: str, *, interrupted: bool) -> None:
