@@ -99,6 +99,8 @@ async def test_someone_talks_to_the_bot_from_the_browser(stack: LocalStack, call
     await record_link.click()
     await expect(page.locator("canvas")).to_be_visible()
     await expect(page.locator(".line.caller")).to_contain_text("opening hours", ignore_case=True)
+    # The sound is fetched when somebody wants to hear it.
+    await page.locator("button.hear").first.click()
     await page.wait_for_function("() => document.querySelector('audio').duration > 10")
     await page.get_by_role("link", name="Past calls", exact=True).click()
     await expect(page.get_by_role("row").filter(has_text="browser")).to_contain_text("library")
