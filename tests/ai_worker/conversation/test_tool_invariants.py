@@ -161,13 +161,17 @@ def settled(messages: tuple[ChatMessage, ...]) -> set[tuple[str | None, str]]:
     return {(call, text) for call, text in told if text.startswith(("found", *NOT_DONE))}
 
 
+def patience(world: World) -> float:
+    """After a file, of which nobody tells how long it is, the bot waits longer until it asks whether anybody is there."""
+    return world.options.silence_after_file if ("play", "done") in world.action_states else 0.0
+
+
 @settings(max_examples=200, deadline=None, database=None)
 @given(deeds, chores, latencies)
 def test_every_conversation_with_tools(caller: list[Deed], chores: list[Chore | None], latency: Latency) -> None:
     world = hold(caller, chores, latency)
     assert world.finish, world.story()
-    # After a file, of which nobody tells how long it is, the bot is patient.
-    assert world.longest_silence < (33.0 if ("play", "done") in world.action_states else 13.0), world.story()
+    assert world.longest_silence < 13.0 + patience(world), world.story()
     check_each_is_done_once(world)
     check_the_order(world)
     check_the_model_is_told_what_is_true(world)
@@ -180,7 +184,7 @@ def test_every_conversation_with_tools_and_workers_that_die(
 ) -> None:
     world = hold(caller, chores, latency, crashes)
     assert world.finish, world.story()
-    assert world.longest_silence < (40.0 if ("play", "done") in world.action_states else 30.0), world.story()
+    assert world.longest_silence < 30.0 + patience(world), world.story()
     check_each_is_done_once(world)
     check_the_order(world)
     check_the_model_is_told_what_is_true(world)
