@@ -210,6 +210,7 @@ async def fleet(
         agents = folder / "agents"
         agents.mkdir(parents=True, exist_ok=True)
         (agents / "fleet.yaml").write_text(talk.agent(api.url), encoding="utf-8")
+        (agents / "patient.yaml").write_text(talk.patient_agent(), encoding="utf-8")
         book = talk.codebook()
         openai = FakeOpenAI(answer=speech.answer, first_token_ms=350, per_token_ms=15)
         elevenlabs = FakeElevenLabs(

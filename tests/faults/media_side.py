@@ -21,6 +21,7 @@ from callbus import keys, media
 from callbus.broker import Broker
 from callbus.broker import connect as connect_to_redis
 from callbus.pcm import FRAME_MS, frame_bytes
+from faults import talk
 from faults.fleet import Fleet, fleet
 from faults.judge import Judged
 from ringover_sim.script import Media
@@ -179,6 +180,8 @@ async def _counters(client: httpx.AsyncClient, port: int) -> dict[str, float]:
 async def _probing(url: str, broker: Broker) -> AsyncIterator[Probe]:
     """A probe that sends a frame every 20 ms, comes back when it is cut off, and sees its frames in Redis."""
     probe = Probe(f"probe-{time.time_ns()}")
+    # It never says a word: any other bot would take leave of it.
+    await broker.execute("HSET", keys.call(probe.call_id), "to_number", talk.PATIENT_NUMBER)
     sending = asyncio.create_task(_send(probe, f"{url}/{probe.call_id}"))
     watching = asyncio.create_task(_watch(probe, broker))
     try:

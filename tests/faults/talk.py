@@ -160,6 +160,21 @@ def _wanted(question: Question) -> Answer:
             return ToolRequest("look_up", json.dumps({"what": question.name}))
 
 
+PATIENT_NUMBER = "33199990000"
+
+
+def patient_agent() -> str:
+    """The file of an agent that a caller who never says a word keeps for six minutes, called by PATIENT_NUMBER."""
+    fields = {
+        "name": "patient",
+        "numbers": [PATIENT_NUMBER],
+        "greeting": TEXTS["greeting"],
+        "instructions": "You answer the phone.",
+        "limits": {"silence_s": 120},
+    }
+    return json.dumps(fields, indent=2)
+
+
 def agent(tool_url: str) -> str:
     """The agent's file."""
     said = {key: text for key, text in TEXTS.items() if key not in ("filler", "first_prompt", "second_prompt")}

@@ -207,6 +207,8 @@ class MediaSession:
             return
         context.over.discard(call_id)
         self.feed.open(call_id)
+        # What could not be written before the call was there (again) is no news.
+        self.feed.lost = False
         if self.state == "over":
             return
         if entered.record is not None:
