@@ -162,7 +162,7 @@ def settled(messages: tuple[ChatMessage, ...]) -> set[tuple[str | None, str]]:
 
 
 def patience(world: World) -> float:
-    """After a file, of which nobody tells how long it is, the bot waits longer until it asks whether anybody is there."""
+    """After a file, of which nobody tells how long it is, the bot asks later whether anybody is there."""
     return world.options.silence_after_file if ("play", "done") in world.action_states else 0.0
 
 

@@ -63,9 +63,9 @@ class FakeScribe:
 
     async def hang_up(self) -> None:
         """Close every session, as the real one does with those that were idle for long."""
-        for session in self.sessions:
+        open_now, self.sessions = self.sessions, []  # a successor may come while they are being closed
+        for session in open_now:
             await session.close(1000)
-        self.sessions.clear()
 
     async def _session(self, socket: WebSocket) -> None:
         if refusal := self._server.refused_at_once():
