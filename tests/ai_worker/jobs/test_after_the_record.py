@@ -123,8 +123,8 @@ async def test_late_events_reach_the_record_and_the_customer(
     await queue.record("c1")
     async with ai_jobs(redis_url, calls_dir, tmp_path, **delivering(hook)) as jobs:
         await jobs.until(lambda: "record delivered" in jobs.log, "delivery")
-        # The first event asks for the record, too; it writes none if it comes while the other one is being written. When
-        # all is done, Redis forgets the call; what the disk knows stays.
+        # The first event asks for the record, too; none is written if that comes while the other one is being written.
+        # When all is done, Redis forgets the call; what the disk knows stays.
         await until(lambda: idle(broker), what="an empty queue")
         await broker.execute("DEL", *keys.of_call("c1"))
         await aftercall(broker, "transcription_available", text="Bonjour")
